@@ -1,0 +1,3 @@
+module orbit-plane.example/testbed
+
+go 1.26.0

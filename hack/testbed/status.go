@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+)
+
+// errNotReady makes the exit code 1; the table has said why.
+var errNotReady = errors.New("not ready")
+
+// Status is what one component is up to.
+type Status struct {
+	Component Component
+	Process   Process
+	State     State
+	// Problem is why it is not ready; empty when it is.
+	Problem string
+}
+
+// statuses looks at each component: does its process live, and does it do its work?
+func (p Part) statuses(ctx context.Context, components []Component) []Status {
+	var all []Status
+	for _, c := range components {
+		s := Status{Component: c}
+		s.Process, s.State = p.state(c.Name)
+		if s.State == Running {
+			probe, cancel := context.WithTimeout(ctx, 5*time.Second)
+			if err := c.Ready(probe); err != nil {
+				s.Problem = err.Error()
+			}
+			cancel()
+		} else {
+			s.Problem = "its process is " + string(s.State)
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// status shows a control plane. Its exit code is 0 only when everything works.
+func status(ctx context.Context, args []string) error {
+	a := newArguments()
+	if _, err := a.parse(args, 0, 0); err != nil {
+		return err
+	}
+	t, err := a.testbed()
+	if err != nil {
+		return err
+	}
+	plane, err := loadPlane(t)
+	if err != nil {
+		fmt.Printf("control plane %q is not up\n", t.Name)
+		return errNotReady
+	}
+	fmt.Printf("control plane %q, started %s\n", t.Name, plane.record.Started.Local().Format(time.DateTime))
+	result := show(plane.part, plane.part.statuses(ctx, plane.components()))
+	fmt.Printf("kubeconfig  %s\naudit log   %s\nlogs        %s\n", t.Kubeconfig(), t.AuditLog(), plane.part.Path("logs"))
+	if t.Stores().Exists() {
+		fmt.Printf("stores      see: testbed stores status --name %s\n", t.Name)
+	}
+	return result
+}
+
+// show prints a table, and returns an error if something in it is not ready.
+func show(p Part, all []Status) (result error) {
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "COMPONENT\tVERSION\tPID\tADDRESS\tREADY")
+	for _, s := range all {
+		pid, ready := "-", "yes"
+		if s.State != Gone {
+			pid = fmt.Sprint(s.Process.PID)
+		}
+		if s.Problem != "" {
+			ready, result = "no: "+s.Problem, errNotReady
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", s.Component.Name, s.Component.Version, pid, loopback(s.Component.Port), ready)
+	}
+	table.Flush()
+	return result
+}
