@@ -1,0 +1,66 @@
+//! Pieces of OpenAPI schema that types alone cannot say.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// A JSON object whose shape is somebody else's (a chart's values).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SchemalessObject(pub serde_json::Map<String, serde_json::Value>);
+
+impl JsonSchema for SchemalessObject {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SchemalessObject".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+/// Up to 256 configuration entries of up to 32 KiB each; 64 KiB together, which a CEL rule says.
+pub fn config_map(_: &mut SchemaGenerator) -> Schema {
+    string_map(256, 32_768)
+}
+
+/// Up to 64 short entries, as labels are.
+pub fn short_map(_: &mut SchemaGenerator) -> Schema {
+    string_map(64, 256)
+}
+
+/// Labels: up to 64, values of at most 63 characters.
+pub fn label_map(_: &mut SchemaGenerator) -> Schema {
+    string_map(64, 63)
+}
+
+fn string_map(max_properties: u32, max_length: u32) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": max_properties,
+        "additionalProperties": {"type": "string", "maxLength": max_length},
+    })
+}
+
+/// Words of a command line.
+pub fn command_line(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "array", "maxItems": 64, "items": {"type": "string", "maxLength": 4096}})
+}
+
+/// Names of environments: DNS labels of at most 20 characters, each once.
+pub fn environments(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 16,
+        "x-kubernetes-list-type": "set",
+        "items": {"type": "string", "minLength": 1, "maxLength": 20, "pattern": "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"},
+    })
+}
+
+/// Whole Kubernetes manifests as text.
+pub fn manifests(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "array", "maxItems": 32, "items": {"type": "string", "maxLength": 65_536}})
+}

@@ -1,0 +1,235 @@
+//! The journal's events: one per transition of a release, an environment, a chart. The only source of history.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    api::{OverlayImage, RetentionPolicy, SelectionReason},
+    digest::{Digest, canonical_json},
+    release::{ApplicationKey, ChartRecord, Description, Release},
+};
+
+/// The version of the event schema this program writes. Readers accept all versions up to it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The longest spec text that an event carries inline, in bytes; a longer one lies in the Harbor under its digest.
+pub const MAX_INLINE_SPEC: usize = 32 * 1024;
+
+/// One entry of an application's journal, linked to the one before it by hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// [`SCHEMA_VERSION`] at the time of writing.
+    pub schema_version: u32,
+    /// The plane that wrote it.
+    pub plane: String,
+    /// The application it is about.
+    #[serde(flatten)]
+    pub key: ApplicationKey,
+    /// Position in the application's journal, from 1 without gaps.
+    pub seq: u64,
+    /// [`Event::hash`] of the event at `seq - 1`; none at 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prev_hash: Option<Digest>,
+    /// Deterministic identity: an id that is present means the fact is recorded.
+    pub id: Digest,
+    /// When it was recorded, by the clock of the replica that did. Order is `seq`, never this.
+    pub time: Timestamp,
+    /// Who caused it, in the API server's words; `unknown` where no admission policy stamps specs.
+    pub actor: String,
+    /// What happened.
+    pub fact: Fact,
+    /// The spec that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<SpecText>,
+}
+
+impl Event {
+    /// sha256 over the event's RFC 8785 form: what the next event's `prevHash` and the head hold.
+    pub fn hash(&self) -> Digest {
+        Digest::of_canonical(self)
+    }
+}
+
+/// A spec as an event keeps it: its digest, and its text unless that is longer than [`MAX_INLINE_SPEC`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SpecText {
+    /// Digest of the spec's RFC 8785 form.
+    pub digest: Digest,
+    /// The RFC 8785 form itself. A longer one is a blob of the Harbor under `digest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+impl SpecText {
+    /// The spec's text for an event, and the bytes to be stored in the Harbor first when it is too long to inline.
+    pub fn of(spec: &impl Serialize) -> (Self, Option<Vec<u8>>) {
+        let bytes = canonical_json(spec);
+        let digest = Digest::of(&bytes);
+        if bytes.len() > MAX_INLINE_SPEC {
+            (Self { digest, text: None }, Some(bytes))
+        } else {
+            let text = String::from_utf8(bytes).expect("JSON is UTF-8");
+            (Self { digest, text: Some(text) }, None)
+        }
+    }
+}
+
+/// What happened, in past tense.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "transition", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[allow(clippy::large_enum_variant)]
+pub enum Fact {
+    /// A release was stored: its images are complete in the Harbor and linked to the application. Once per version.
+    Stored {
+        /// What is frozen from here on.
+        release: Release,
+    },
+    /// A user said something else of a release than before (environments, owner, metadata, origin). Recurs.
+    Described {
+        /// The release.
+        version: String,
+        /// What is said now.
+        description: Description,
+    },
+    /// The chart of a release was published. Once per version.
+    Charted {
+        /// The release.
+        version: String,
+        /// The chart.
+        chart: ChartRecord,
+    },
+    /// An environment came to run another version, by decision; rendering follows. Recurs.
+    Selected {
+        /// The environment.
+        environment: String,
+        /// The version.
+        version: String,
+        /// Its chart.
+        chart_digest: Digest,
+        /// Why it.
+        reason: SelectionReason,
+    },
+    /// An environment's manifests were rendered and published. Recurs.
+    Rendered {
+        /// The environment.
+        environment: String,
+        /// The version; none where the overlay's base is manifests of its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+        /// Digest of the artifact's OCI manifest.
+        artifact: Digest,
+        /// Digest of everything the rendering depended on.
+        inputs_digest: Digest,
+        /// Kubernetes objects in it.
+        objects: u32,
+        /// Images it runs.
+        images: Vec<OverlayImage>,
+    },
+    /// An environment's overlay was deleted: nothing is selected there any more. Recurs.
+    EnvironmentRemoved {
+        /// The environment.
+        environment: String,
+    },
+    /// The object that asked for a release was deleted. Recurs (it may be created again).
+    UploadDeleted {
+        /// The release it asked for last.
+        version: String,
+        /// What becomes of the stored data.
+        retention_policy: RetentionPolicy,
+    },
+    /// A release's data was given up. Once per version, which can never be used again.
+    Purged {
+        /// The release.
+        version: String,
+        /// Digest of what was given up.
+        release_digest: Digest,
+    },
+}
+
+/// How often a fact can be true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recurrence {
+    /// Once for the version it names.
+    Once,
+    /// Again and again; only a change of the named lane's state is an event.
+    Lane(String),
+}
+
+impl Fact {
+    /// The transition's name, as it is serialised.
+    pub fn transition(&self) -> &'static str {
+        match self {
+            Self::Stored { .. } => "stored",
+            Self::Described { .. } => "described",
+            Self::Charted { .. } => "charted",
+            Self::Selected { .. } => "selected",
+            Self::Rendered { .. } => "rendered",
+            Self::EnvironmentRemoved { .. } => "environmentRemoved",
+            Self::UploadDeleted { .. } => "uploadDeleted",
+            Self::Purged { .. } => "purged",
+        }
+    }
+
+    /// The version it is about.
+    pub fn version(&self) -> Option<&str> {
+        match self {
+            Self::Stored { release } => Some(&release.version),
+            Self::Described { version, .. }
+            | Self::Charted { version, .. }
+            | Self::Selected { version, .. }
+            | Self::UploadDeleted { version, .. }
+            | Self::Purged { version, .. } => Some(version),
+            Self::Rendered { version, .. } => version.as_deref(),
+            Self::EnvironmentRemoved { .. } => None,
+        }
+    }
+
+    /// The environment it is about.
+    pub fn environment(&self) -> Option<&str> {
+        match self {
+            Self::Selected { environment, .. }
+            | Self::Rendered { environment, .. }
+            | Self::EnvironmentRemoved { environment } => Some(environment),
+            _ => None,
+        }
+    }
+
+    /// The digest a reader of the history looks for: of the release, the chart or the artifact.
+    pub fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Stored { release } => Some(release.digest),
+            Self::Charted { chart, .. } => Some(chart.digest),
+            Self::Selected { chart_digest, .. } => Some(*chart_digest),
+            Self::Rendered { artifact, .. } => Some(*artifact),
+            Self::Purged { release_digest, .. } => Some(*release_digest),
+            Self::Described { .. } | Self::EnvironmentRemoved { .. } | Self::UploadDeleted { .. } => None,
+        }
+    }
+
+    /// Whether it can happen again, and which lane's state it is then.
+    ///
+    /// Selection and removal share a lane, so that an environment that is removed and comes back is recorded again.
+    pub fn recurrence(&self) -> Recurrence {
+        match self {
+            Self::Stored { .. } | Self::Charted { .. } | Self::Purged { .. } => Recurrence::Once,
+            Self::Described { version, .. } => Recurrence::Lane(format!("description/{version}")),
+            Self::Selected { environment, .. } | Self::EnvironmentRemoved { environment } => {
+                Recurrence::Lane(format!("selection/{environment}"))
+            }
+            Self::Rendered { environment, .. } => Recurrence::Lane(format!("rendering/{environment}")),
+            Self::UploadDeleted { version, .. } => Recurrence::Lane(format!("upload/{version}")),
+        }
+    }
+
+    /// What of the fact is compared with its lane's last state: everything but the reason of a selection.
+    pub fn state(&self) -> Digest {
+        match self {
+            Self::Selected { environment, version, chart_digest, .. } => {
+                Digest::of_canonical(&("selected", environment, version, chart_digest))
+            }
+            other => Digest::of_canonical(other),
+        }
+    }
+}

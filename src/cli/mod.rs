@@ -1,0 +1,42 @@
+//! The `orbit` command: one file per subcommand.
+
+mod controller;
+mod crds;
+mod lifecycle;
+mod upload;
+mod verify;
+mod viewport;
+
+use clap::{Parser, Subcommand};
+
+/// Takes a container image to every environment it belongs in and never forgets where it has been.
+#[derive(Debug, Parser)]
+#[command(name = "orbit", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Controller(controller::Args),
+    Upload(upload::Args),
+    Lifecycle(lifecycle::Args),
+    Viewport(viewport::Args),
+    Verify(verify::Args),
+    Crds(crds::Args),
+}
+
+impl Cli {
+    /// Runs the chosen subcommand.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Controller(args) => controller::run(args).await,
+            Command::Upload(args) => upload::run(args).await,
+            Command::Lifecycle(args) => lifecycle::run(args).await,
+            Command::Viewport(args) => viewport::run(args).await,
+            Command::Verify(args) => verify::run(args).await,
+            Command::Crds(args) => crds::run(args),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! `orbit verify`.
+
+/// Check the journal, the stores and the cluster against each other.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    stores: crate::settings::StoreSettings,
+}
+
+/// Runs it.
+pub async fn run(_args: Args) -> anyhow::Result<()> {
+    anyhow::bail!("not built yet")
+}

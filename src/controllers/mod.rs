@@ -1,0 +1,1 @@
+//! The reconcilers: one folder per kind, each a pipeline of named steps.

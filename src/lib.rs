@@ -1,0 +1,18 @@
+//! Orbit Plane: takes a container image to every environment it belongs in and never forgets where it has been.
+//!
+//! ARCHITECTURE.md says which room a change belongs in.
+
+pub mod api;
+pub mod chart_store;
+pub mod cli;
+pub mod controllers;
+pub mod digest;
+pub mod failpoint;
+pub mod image_harbor;
+pub mod manifestor;
+pub mod overlay;
+pub mod portal;
+pub mod registry;
+pub mod release;
+pub mod settings;
+pub mod viewport;

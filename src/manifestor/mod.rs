@@ -1,0 +1,1 @@
+//! Manifestor (C12): turns a stored release into a Helm chart.

@@ -1,0 +1,1 @@
+//! Viewport (C32): the queryable projection of the journal, in SQL.

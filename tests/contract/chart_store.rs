@@ -1,0 +1,1 @@
+//! The Chart Store contract: SQLite and DynamoDB.

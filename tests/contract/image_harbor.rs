@@ -1,0 +1,1 @@
+//! The Image Harbor contract: local layout and S3.

@@ -1,0 +1,1 @@
+//! The Viewport contract: SQLite and MySQL.
