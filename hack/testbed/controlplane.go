@@ -217,6 +217,11 @@ func (c ControlPlane) controllerManager() Component {
 			"--authentication-skip-lookup",
 			"--leader-elect=false",
 			"--use-service-account-credentials",
+			// Its default of 20 requests a second would make it take 5 s to start.
+			"--kube-api-qps=500",
+			"--kube-api-burst=1000",
+			// The default lies in /usr, and it would be created.
+			"--flex-volume-plugin-dir=" + c.part.Path("flex-volumes"),
 			"--service-account-private-key-file=" + pki("service-accounts.key"),
 			"--root-ca-file=" + pki("ca.crt"),
 			"--cluster-signing-cert-file=" + pki("ca.crt"),
