@@ -15,4 +15,5 @@ pub mod portal;
 pub mod registry;
 pub mod release;
 pub mod settings;
+pub mod tgz;
 pub mod viewport;

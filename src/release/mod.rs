@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    api::{Origin, Workload},
+    api::{ImageSource, Origin, Workload},
     digest::Digest,
 };
 
@@ -86,6 +86,9 @@ pub struct Release {
     /// What the user asked of the workload, as written (the image's own defaults are not in it).
     #[serde(default)]
     pub workload: Workload,
+    /// Where each image came from, by its name. No part of the digest: the same image may come by several ways.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, ImageSource>,
 }
 
 impl Release {
@@ -98,7 +101,7 @@ impl Release {
         workload: Workload,
     ) -> Self {
         let digest = release_digest(application, version, &images, &config, &workload);
-        Self { version: version.to_owned(), digest, images, config, workload }
+        Self { version: version.to_owned(), digest, images, config, workload, sources: BTreeMap::new() }
     }
 }
 
