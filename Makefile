@@ -1,0 +1,81 @@
+# Orbit Plane. `make help` lists what can be made.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+ORBIT_CACHE ?= $(HOME)/.cache/orbit-plane
+export ORBIT_CACHE
+BIN := $(ORBIT_CACHE)/bin
+TESTBED := $(BIN)/testbed
+# The testbed that `make test` starts and ends; name another to keep one running beside it.
+TEST_NAME ?= make-test
+CARGO_FLAGS := --locked --features failpoints
+
+.PHONY: help
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: tools
+tools: testbed ## Install what building and testing takes (packages, helm, kustomize, Kubernetes; 10 minutes once)
+	$(TESTBED) tools
+	$(TESTBED) build
+
+.PHONY: testbed
+testbed:
+	@mkdir -p $(BIN)
+	go -C hack/testbed build -o $(TESTBED) .
+
+.PHONY: renderer
+renderer: ## Build the renderer (2 minutes once)
+	@mkdir -p $(BIN)
+	go -C renderer build -trimpath -ldflags "-s -w" -o $(BIN)/orbit-renderer .
+
+.PHONY: build
+build: renderer ## Build the orbit command (3 minutes once)
+	cargo build --locked
+
+.PHONY: generate
+generate: ## Write the generated files: crds/
+	cargo run --locked --quiet -- crds --out crds
+
+.PHONY: fmt
+fmt: ## Format Rust and Go
+	cargo fmt
+	gofmt -w renderer hack/testbed
+
+.PHONY: lint
+lint: lint-rust lint-go lint-generated ## Formats, clippy, vet, licences and bans, generated files fresh
+
+.PHONY: lint-rust
+lint-rust: testbed
+	cargo fmt --check
+	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	$(TESTBED) tools packages cargo-deny
+	$(BIN)/cargo-deny --all-features check bans licenses sources
+
+.PHONY: lint-go
+lint-go:
+	test -z "$$(gofmt -l renderer hack/testbed)" || { gofmt -l renderer hack/testbed; exit 1; }
+	go -C renderer vet ./...
+	go -C hack/testbed vet ./...
+
+.PHONY: lint-generated
+lint-generated:
+	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	cargo run $(CARGO_FLAGS) --quiet -- crds --out "$$fresh"; \
+	diff -ru crds "$$fresh" || { echo "crds/ is stale: run make generate"; exit 1; }
+
+.PHONY: test
+test: tools renderer ## Run every test against a real API server and real stores
+	@trap '$(TESTBED) down --all --name $(TEST_NAME)' EXIT; \
+	$(TESTBED) up --name $(TEST_NAME); \
+	$(TESTBED) stores up --name $(TEST_NAME); \
+	eval "$$($(TESTBED) env --name $(TEST_NAME))"; \
+	export PATH="$(BIN):$$PATH"; \
+	go -C hack/testbed test ./...; \
+	go -C renderer test ./...; \
+	cargo test $(CARGO_FLAGS)
+
+.PHONY: advisories
+advisories: ## Check dependencies for known vulnerabilities (takes the advisory database from the network)
+	$(BIN)/cargo-deny --all-features check advisories

@@ -1,0 +1,108 @@
+//! The generated CRDs: every property is described, and their CEL rules say what they mean.
+
+use kube::{CustomResourceExt, core::ObjectMeta};
+use orbit_plane::api::{
+    EnvironmentOverlay, EnvironmentOverlaySpec, HelmChart, HelmChartSpec, ImageUpload, ImageUploadSpec,
+    ImageUploadStatus, ReleaseStatus,
+};
+use orbit_plane::digest::Digest;
+use serde_json::Value;
+
+/// The paths of all properties without a description, and of all strings, lists and maps without a bound.
+fn defects(schema: &Value, path: &str, found: &mut Vec<String>) {
+    let own = schema.as_object().expect("a schema is an object");
+    let bounded = match own.get("type").and_then(Value::as_str) {
+        Some("string") => own.contains_key("maxLength") || own.contains_key("enum") || own.contains_key("pattern"),
+        Some("array") => own.contains_key("maxItems"),
+        Some("object") if own.contains_key("additionalProperties") => own.contains_key("maxProperties"),
+        _ => true,
+    };
+    if !bounded {
+        found.push(format!("{path}: no bound"));
+    }
+    for (name, property) in own.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        if property.get("description").and_then(Value::as_str).is_none_or(str::is_empty) {
+            found.push(format!("{path}: no description"));
+        }
+        defects(property, &path, found);
+    }
+    for inner in ["items", "additionalProperties"] {
+        if let Some(inner_schema) = own.get(inner) {
+            defects(inner_schema, &format!("{path}.{inner}"), found);
+        }
+    }
+}
+
+#[test]
+fn every_property_is_described_and_bounded() {
+    let mut found = Vec::new();
+    for crd in [ImageUpload::crd(), HelmChart::crd(), EnvironmentOverlay::crd()] {
+        let kind = crd.spec.names.kind.clone();
+        let crd = serde_json::to_value(crd).unwrap();
+        let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        for part in ["spec", "status"] {
+            defects(&schema["properties"][part], &format!("{kind}.{part}"), &mut found);
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+fn upload(version: &str, image: &str) -> ImageUpload {
+    let spec: ImageUploadSpec = serde_json::from_value(serde_json::json!({
+        "application": "web",
+        "version": version,
+        "images": [{"name": "main", "source": {"reference": {"image": image}}}],
+    }))
+    .unwrap();
+    let mut upload = ImageUpload::new("web", spec);
+    upload.metadata = ObjectMeta { namespace: Some("shop".into()), ..upload.metadata };
+    upload
+}
+
+fn message(result: Result<(), impl std::fmt::Debug>) -> String {
+    format!("{:?}", result.expect_err("the rule refuses"))
+}
+
+#[test]
+fn a_stored_version_is_frozen_until_the_version_changes() {
+    let mut stored = upload("1.4.0", "registry.example/web:1.4.0");
+    stored.status = Some(ImageUploadStatus {
+        release: Some(ReleaseStatus { version: "1.4.0".into(), digest: Digest::of("release") }),
+        ..Default::default()
+    });
+    let changed = upload("1.4.0", "registry.example/web:other");
+    assert!(message(changed.validate_cel_update(&stored)).contains("give spec.version a new value"));
+    upload("1.5.0", "registry.example/web:1.5.0").validate_cel_update(&stored).unwrap();
+    let mut described = upload("1.4.0", "registry.example/web:1.4.0");
+    described.spec.environments = vec!["prod".into()];
+    described.validate_cel_update(&stored).unwrap();
+}
+
+#[test]
+fn before_it_is_stored_a_version_may_be_corrected() {
+    let wrong = upload("1.4.0", "registry.example/web:typo");
+    upload("1.4.0", "registry.example/web:1.4.0").validate_cel_update(&wrong).unwrap();
+}
+
+#[test]
+fn the_application_of_an_upload_cannot_change() {
+    let mut other = upload("1.4.0", "a");
+    other.spec.application = "shop".into();
+    assert!(message(other.validate_cel_update(&upload("1.4.0", "a"))).contains("create another ImageUpload"));
+}
+
+#[test]
+fn overlays_and_charts_are_named_after_what_they_are() {
+    let spec: EnvironmentOverlaySpec =
+        serde_json::from_value(serde_json::json!({"application": "web", "environment": "prod"})).unwrap();
+    EnvironmentOverlay::new("web.prod", spec.clone()).validate_cel().unwrap();
+    assert!(message(EnvironmentOverlay::new("web", spec).validate_cel()).contains("set metadata.name"));
+    let spec: HelmChartSpec = serde_json::from_value(serde_json::json!({
+        "application": "web", "version": "1.4.0",
+        "source": {"generated": {"releaseDigest": Digest::of("release")}},
+    }))
+    .unwrap();
+    HelmChart::new("web.1.4.0", spec.clone()).validate_cel().unwrap();
+    assert!(message(HelmChart::new("web", spec).validate_cel()).contains("set metadata.name"));
+}
