@@ -120,7 +120,8 @@ func templateFault(chart string, err error) *fault {
 	}
 	if f.File != "" {
 		f.Message = fmt.Sprintf("%s, line %d: %s", f.File, f.Line, templateCause(text))
-		if len(places) > 1 {
+		// The way there, unless it is that of a template that includes itself.
+		if len(places) > 1 && len(text) < maxMessage/2 {
 			f.Message += "\n" + text
 		}
 		return f
@@ -142,17 +143,25 @@ func templateCause(text string) string {
 		}
 	}
 	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return strings.TrimSpace(lines[len(lines)-1])
+	last := strings.TrimSpace(lines[len(lines)-1])
+	if at := strings.LastIndex(last, ">: "); at >= 0 {
+		return last[at+len(">: "):]
+	}
+	return last
 }
 
 // yamlLine finds the line in the messages of the YAML parsers.
 var yamlLine = regexp.MustCompile(`\bline (\d+)`)
 
-// yamlErrorLine is the line a YAML parser complains of, or 0.
+// yamlErrorLine is the line a YAML parser complains of, or 0. The parsers leave
+// the first line out.
 func yamlErrorLine(err error) int {
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 		line, _ := strconv.Atoi(m[1])
 		return line
+	}
+	if strings.HasPrefix(yamlCause(err), "yaml: ") {
+		return 1
 	}
 	return 0
 }

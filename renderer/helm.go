@@ -8,12 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path"
 	"regexp"
 	"slices"
 	"sort"
 	"strings"
+	"text/template"
 
+	"github.com/Masterminds/sprig/v3"
 	"helm.sh/helm/v4/pkg/chart/common"
 	"helm.sh/helm/v4/pkg/chart/common/util"
 	"helm.sh/helm/v4/pkg/chart/loader/archive"
@@ -84,15 +87,67 @@ func renderChart(packed []byte, req *renderRequest) (*renderedChart, error) {
 		return nil, err
 	}
 
-	// The zero engine has no client, so `lookup` finds nothing, and resolves no
-	// host names.
-	var e engine.Engine
+	// Without a client `lookup` finds nothing, and no host name is resolved.
+	e := engine.Engine{CustomTemplateFuncs: boundedFuncs}
 	files, err := e.RenderWithContext(context.Background(), c, values)
 	if err != nil {
 		return nil, templateFault(c.Name(), err)
 	}
 	return assemble(c, files)
 }
+
+// maxRange is the longest list of numbers that a template may ask for.
+const maxRange = 1_000_000
+
+// boundedFuncs are the template functions that make much out of little. They
+// are Helm's own, but say so where they would only exhaust the memory.
+var boundedFuncs = func() template.FuncMap {
+	funcs := sprig.TxtFuncMap()
+	until := funcs["until"].(func(int) []int)
+	untilStep := funcs["untilStep"].(func(int, int, int) []int)
+	seq := funcs["seq"].(func(...int) string)
+	repeat := funcs["repeat"].(func(int, string) string)
+	tooLong := func(what string) error {
+		return fmt.Errorf("%s is too long: at most %d numbers are allowed", what, maxRange)
+	}
+	return template.FuncMap{
+		"until": func(count int) ([]int, error) {
+			if count > maxRange || count < -maxRange {
+				return nil, tooLong(fmt.Sprintf("until %d", count))
+			}
+			return until(count), nil
+		},
+		"untilStep": func(start, stop, step int) ([]int, error) {
+			if step != 0 && (float64(stop)-float64(start))/float64(step) > maxRange {
+				return nil, tooLong(fmt.Sprintf("untilStep %d %d %d", start, stop, step))
+			}
+			return untilStep(start, stop, step), nil
+		},
+		"seq": func(params ...int) (string, error) {
+			var length float64
+			switch len(params) {
+			case 1:
+				length = float64(params[0])
+			case 2:
+				length = float64(params[1]) - float64(params[0])
+			case 3:
+				if params[1] != 0 {
+					length = (float64(params[2]) - float64(params[0])) / float64(params[1])
+				}
+			}
+			if math.Abs(length) > maxRange {
+				return "", tooLong("seq " + strings.Trim(fmt.Sprint(params), "[]"))
+			}
+			return seq(params...), nil
+		},
+		"repeat": func(count int, text string) (string, error) {
+			if float64(count)*float64(len(text)) > maxOutput {
+				return "", fmt.Errorf("repeat %d is too long: at most %d MiB are allowed", count, maxOutput>>20)
+			}
+			return repeat(count, text), nil
+		},
+	}
+}()
 
 // assemble takes the notes out of the rendered files, refuses hooks and prints
 // the rest in the order in which Helm installs it.
@@ -347,11 +402,12 @@ func checkValues(c *chart.Chart, rendered common.Values) error {
 		return nil
 	}
 	text := err.Error()
-	for _, own := range []string{"failing loading ", "jsonschema: invalid", "is not valid against metaschema", "invalid character ", "unable to validate schema", "unexpected end of JSON"} {
-		if strings.Contains(text, own) {
-			return faultf(reasonChartInvalid, "the chart's values.schema.json cannot be used (nothing is fetched: a $ref has to stay within the file): %s",
-				strings.TrimSpace(text)).at("values.schema.json", 0)
-		}
+	// The findings are all that is left of the validator's error. Whatever has
+	// none is about the schema, not about the values.
+	found := strings.Contains(text, "- at '") || strings.Contains(text, "invalid type for values")
+	if !found || strings.Contains(text, "metaschema") {
+		return faultf(reasonChartInvalid, "the chart's values.schema.json cannot be used (nothing is fetched: a $ref has to stay within the file): %s",
+			strings.TrimSpace(text)).at("values.schema.json", 0)
 	}
 	return faultf(reasonValuesInvalid, "the values do not fit the schema of chart %s", schemaMessage(text)).at("values.schema.json", 0)
 }

@@ -2,14 +2,15 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
-	"sort"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/provider"
 	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/kustomize/kyaml/resid"
@@ -130,9 +131,6 @@ func customize(base, namespace string, c *customizations) (*customized, error) {
 	if err := k.checkRequest(); err != nil {
 		return nil, err
 	}
-	if err := k.readBase(); err != nil {
-		return nil, err
-	}
 	files, err := k.files(stageAll)
 	if err != nil {
 		return nil, err
@@ -152,13 +150,17 @@ func customize(base, namespace string, c *customizations) (*customized, error) {
 	if len(manifest) > maxOutput {
 		return nil, faultf(reasonTooLarge, "the result is %d MiB; at most %d MiB are allowed", len(manifest)>>20, maxOutput>>20)
 	}
-	result := &customized{manifest: string(manifest), files: files, objects: []object{}}
+	result := &customized{manifest: string(manifest), files: files, objects: []object{}, images: imagesOf(built)}
 	for _, r := range built.Resources() {
-		result.objects = append(result.objects, object{
-			APIVersion: r.GetApiVersion(), Kind: r.GetKind(), Namespace: r.GetNamespace(), Name: r.GetName(),
-		})
+		o := object{APIVersion: r.GetApiVersion(), Kind: r.GetKind(), Namespace: r.GetNamespace(), Name: r.GetName()}
+		if isIncomplete(r) {
+			if _, err := k.load(); err != nil {
+				return nil, err
+			}
+			return nil, faultf(reasonManifestInvalid, "not a Kubernetes object (apiVersion, kind and metadata.name are needed)\n%s", excerpt(r.MustYaml()))
+		}
+		result.objects = append(result.objects, o)
 	}
-	result.images = imagesOf(built)
 	return result, nil
 }
 
@@ -180,7 +182,7 @@ type kustomizer struct {
 	base      string
 	namespace string
 	*customizations
-	// loaded is the base and the additional resources, before any change.
+	// loaded is what load has read.
 	loaded resmap.ResMap
 }
 
@@ -231,29 +233,30 @@ func (k *kustomizer) checkRequest() error {
 	return nil
 }
 
-// readBase reads base and resources once by themselves: to find what is wrong
-// in them with file and line, and for overrides to be matched against.
-func (k *kustomizer) readBase() error {
+// load reads base and resources by themselves, before any change, for
+// overrides to be matched against, and to find what is wrong in them with file
+// and line. It is not needed where nothing is overridden and nothing is wrong.
+func (k *kustomizer) load() (resmap.ResMap, error) {
+	if k.loaded != nil {
+		return k.loaded, nil
+	}
 	loaded, err := resources(baseFile, k.base)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i, text := range k.Resources {
 		more, err := resources(resourceFile(i), text)
 		if err != nil {
-			return err
-		}
-		if more.Size() == 0 {
-			return faultf(reasonManifestInvalid, "resources[%d] holds no object", i).at(resourceFile(i), 0)
+			return nil, err
 		}
 		for _, r := range more.Resources() {
 			if err := loaded.Append(r); err != nil {
-				return faultf(reasonManifestInvalid, "resources[%d] has %s, which is there already; change it with a patch instead", i, describe(r.CurId())).at(resourceFile(i), 0)
+				return nil, faultf(reasonManifestInvalid, "resources[%d] has %s, which is there already; change it with a patch instead", i, describe(r.CurId())).at(resourceFile(i), 0)
 			}
 		}
 	}
 	k.loaded = loaded
-	return nil
+	return loaded, nil
 }
 
 func patchFile(i int) string    { return fmt.Sprintf("patches/%d.yaml", i) }
@@ -271,10 +274,12 @@ func (k *kustomizer) files(upTo stage) (map[string]string, error) {
 		kustomization.Resources = append(kustomization.Resources, resourceFile(i))
 	}
 	for i, c := range k.ConfigMaps {
-		args := types.ConfigMapArgs{GeneratorArgs: types.GeneratorArgs{
-			Name: c.Name, Behavior: c.Behavior, Namespace: k.configMapNamespace(c),
-		}}
-		for _, key := range slices.Sorted(mapKeys(c.Data)) {
+		namespace, err := k.configMapNamespace(c)
+		if err != nil {
+			return nil, err
+		}
+		args := types.ConfigMapArgs{GeneratorArgs: types.GeneratorArgs{Name: c.Name, Behavior: c.Behavior, Namespace: namespace}}
+		for _, key := range slices.Sorted(maps.Keys(c.Data)) {
 			// Files, not literals: kustomize strips quotes from literals.
 			file := fmt.Sprintf("configmaps/%d/%s", i, key)
 			out[file] = c.Data[key]
@@ -320,17 +325,24 @@ func (k *kustomizer) files(upTo stage) (map[string]string, error) {
 
 // configMapNamespace is the namespace that a merged or replaced ConfigMap has
 // in the base: kustomize finds it only by the same.
-func (k *kustomizer) configMapNamespace(c configMap) string {
-	if c.Behavior != "merge" && c.Behavior != "replace" || k.loaded == nil {
-		return ""
+func (k *kustomizer) configMapNamespace(c configMap) (string, error) {
+	if c.Behavior != "merge" && c.Behavior != "replace" {
+		return "", nil
 	}
-	for _, r := range k.loaded.Resources() {
-		if r.GetKind() == "ConfigMap" && r.GetApiVersion() == "v1" && r.GetName() == c.Name {
-			return r.GetNamespace()
+	loaded, err := k.load()
+	if err != nil {
+		return "", err
+	}
+	for _, r := range loaded.Resources() {
+		if isConfigMap(r.CurId()) && r.GetName() == c.Name {
+			return r.GetNamespace(), nil
 		}
 	}
-	return ""
+	return "", nil
 }
+
+// isConfigMap tells core ConfigMaps from other kinds of that name.
+func isConfigMap(id resid.ResId) bool { return id.Group == "" && id.Kind == "ConfigMap" }
 
 // build runs kustomize over files in memory: no plugins, nothing from outside.
 func build(files map[string]string) (resmap.ResMap, error) {
@@ -354,7 +366,7 @@ var objectFactory = resmap.NewFactory(provider.NewDefaultDepProvider().GetResour
 // wrong if one is.
 func resources(file, text string) (resmap.ResMap, error) {
 	loaded, err := objectFactory.NewResMapFromBytes([]byte(text))
-	if err == nil {
+	if err == nil && !slices.ContainsFunc(loaded.Resources(), isIncomplete) {
 		return loaded, nil
 	}
 	loaded = resmap.New()
@@ -377,7 +389,7 @@ func resources(file, text string) (resmap.ResMap, error) {
 			return nil, f
 		}
 		for _, r := range read {
-			if r.GetApiVersion() == "" || r.GetKind() == "" || r.GetName() == "" {
+			if isIncomplete(r) {
 				return nil, faultf(reasonManifestInvalid, "%s: not a Kubernetes object (apiVersion, kind and metadata.name are needed)\n%s", origin, excerpt(doc.text)).at(origin, 0)
 			}
 			if err := loaded.Append(r); err != nil {
@@ -386,6 +398,11 @@ func resources(file, text string) (resmap.ResMap, error) {
 		}
 	}
 	return nil, faultf(reasonManifestInvalid, "%s cannot be read: %s", file, err).at(file, 0)
+}
+
+// isIncomplete tells objects that Kubernetes could not even name.
+func isIncomplete(r *resource.Resource) bool {
+	return r.GetApiVersion() == "" || r.GetKind() == "" || r.GetName() == ""
 }
 
 // document is one YAML document of a stream.
@@ -405,8 +422,9 @@ func documents(text string) []document {
 	flush := func(next int) {
 		doc := document{text: strings.Join(current, "\n"), line: start}
 		if strings.TrimSpace(doc.text) != "" {
-			if first, _, _ := strings.Cut(doc.text, "\n"); strings.HasPrefix(first, "# Source: ") {
+			if first, rest, _ := strings.Cut(doc.text, "\n"); strings.HasPrefix(first, "# Source: ") {
 				_, doc.source, _ = strings.Cut(strings.TrimPrefix(first, "# Source: "), "/")
+				doc.text, doc.line = rest, doc.line+1
 			}
 			docs = append(docs, doc)
 		}
@@ -443,6 +461,12 @@ func excerpt(text string) string {
 // checkMatches makes sure that every override changes something. Kustomize
 // ignores patches with a target and images that match nothing.
 func (k *kustomizer) checkMatches() error {
+	if len(k.Patches)+len(k.Replicas)+len(k.Images) == 0 {
+		return nil
+	}
+	if _, err := k.load(); err != nil {
+		return err
+	}
 	for i := range k.Patches {
 		if err := k.checkPatch(i); err != nil {
 			return err
@@ -571,6 +595,9 @@ func (k *kustomizer) buildStage(upTo stage) (resmap.ResMap, error) {
 // explain finds out which part of the kustomization made kustomize fail, by
 // building it up part by part.
 func (k *kustomizer) explain(cause error) error {
+	if _, err := k.load(); err != nil {
+		return err
+	}
 	if _, err := k.buildStage(stage{}); err != nil {
 		return k.explainConfigMaps(err)
 	}
@@ -594,7 +621,7 @@ func (k *kustomizer) explain(cause error) error {
 func (k *kustomizer) explainConfigMaps(cause error) error {
 	for i, c := range k.ConfigMaps {
 		existing := k.loaded.GetMatchingResourcesByAnyId(func(id resid.ResId) bool {
-			return id.Kind == "ConfigMap" && id.Group == "" && id.Name == c.Name
+			return isConfigMap(id) && id.Name == c.Name
 		})
 		twice := slices.ContainsFunc(k.ConfigMaps[:i], func(other configMap) bool { return other.Name == c.Name })
 		switch creates := c.Behavior == "" || c.Behavior == "create"; {
@@ -673,37 +700,21 @@ func listed(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// mapKeys iterates over the keys of a map.
-func mapKeys(m map[string]string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for key := range m {
-			if !yield(key) {
-				return
-			}
-		}
-	}
-}
-
 // imagesOf collects the images that containers run and mount, sorted.
 func imagesOf(in resmap.ResMap) []string {
-	found := map[string]string{}
+	found := map[string]bool{}
 	for _, r := range in.Resources() {
 		// The schema of a CustomResourceDefinition has fields of these names.
 		if r.GetKind() != "CustomResourceDefinition" {
 			collectImages(r.YNode(), found)
 		}
 	}
-	images := make([]string, 0, len(found))
-	for name := range found {
-		images = append(images, name)
-	}
-	sort.Strings(images)
-	return images
+	return slices.AppendSeq(make([]string, 0, len(found)), slices.Values(slices.Sorted(maps.Keys(found))))
 }
 
 // collectImages walks a YAML tree for lists of containers, wherever a kind
 // keeps them, and for volumes of type image.
-func collectImages(node *kyaml.Node, found map[string]string) {
+func collectImages(node *kyaml.Node, found map[string]bool) {
 	if node == nil {
 		return
 	}
@@ -719,13 +730,13 @@ func collectImages(node *kyaml.Node, found map[string]string) {
 		case "containers", "initContainers", "ephemeralContainers":
 			for _, container := range value.Content {
 				if ref := scalarAt(container, "image"); ref != "" {
-					found[ref] = ref
+					found[ref] = true
 				}
 			}
 		case "volumes":
 			for _, volume := range value.Content {
 				if ref := scalarAt(fieldAt(volume, "image"), "reference"); ref != "" {
-					found[ref] = ref
+					found[ref] = true
 				}
 			}
 		}

@@ -70,14 +70,18 @@ func main() {
 
 	runtime.GOMAXPROCS(min(runtime.NumCPU(), 2))
 	debug.SetMemoryLimit(memorySoft)
+	debug.SetGCPercent(300)
 	debug.SetMaxStack(256 << 20)
 	if err := warmUp(); err != nil {
 		log.Fatalf("the renderer cannot render: %s", err)
 	}
 
+	if err := boundMemory(memoryHard); err != nil {
+		log.Fatal(err)
+	}
 	if *noSandbox {
 		log.Print("WARNING: running without sandbox: a hostile chart can reach whatever this process can")
-	} else if err := enterSandbox(memoryHard); err != nil {
+	} else if err := enterSandbox(); err != nil {
 		log.Fatalf("the sandbox cannot be set up: %s (on a kernel without seccomp, --no-sandbox runs without it)", err)
 	}
 
