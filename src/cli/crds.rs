@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use kube::CustomResourceExt;
 
-use crate::api::{EnvironmentOverlay, HelmChart, ImageUpload};
+use crate::controllers::install;
 
 /// Write the custom resource definitions as YAML.
 #[derive(Debug, clap::Args)]
@@ -17,7 +16,7 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    for crd in [ImageUpload::crd(), HelmChart::crd(), EnvironmentOverlay::crd()] {
+    for crd in install::crds() {
         let yaml = serde_yaml::to_string(&crd)?;
         match &args.out {
             Some(dir) => {
