@@ -71,7 +71,7 @@ test: tools renderer ## Run every test against a real API server and real stores
 	$(TESTBED) up --name $(TEST_NAME); \
 	$(TESTBED) stores up --name $(TEST_NAME); \
 	eval "$$($(TESTBED) env --name $(TEST_NAME))"; \
-	export PATH="$(BIN):$$PATH"; \
+	export PATH="$(BIN):$$PATH" ORBIT_TEST_RENDERER="$(BIN)/orbit-renderer"; \
 	go -C hack/testbed test ./...; \
 	go -C renderer test ./...; \
 	cargo test $(CARGO_FLAGS)
