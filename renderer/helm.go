@@ -499,11 +499,12 @@ func malformedOutput(chartName string, files map[string]string, cause error) *fa
 	return faultf(reasonManifestInvalid, "chart %s renders to something that is not YAML: %s", chartName, cause)
 }
 
-// malformedDocument says what is wrong with one YAML document and shows the line.
+// malformedDocument says what is wrong with one YAML document and shows the
+// line, unless it is one of a Secret.
 func malformedDocument(file, what, doc string, err error) *fault {
 	line := yamlErrorLine(err)
 	f := faultf(reasonManifestInvalid, "%s: %s is not valid YAML: %s", file, what, yamlCause(err)).at(file, line)
-	if lines := strings.Split(doc, "\n"); line > 0 && line <= len(lines) {
+	if lines := strings.Split(doc, "\n"); line > 0 && line <= len(lines) && !secretKind.MatchString(doc) {
 		f.Message += fmt.Sprintf("\nline %d of the document: %s", line, strings.TrimSpace(lines[line-1]))
 	}
 	return f

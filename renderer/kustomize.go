@@ -145,7 +145,7 @@ func customize(base, namespace string, c *customizations) (*customized, error) {
 
 	manifest, err := built.AsYaml()
 	if err != nil {
-		return nil, faultf(reasonKustomizeFailed, "kustomize cannot print its result: %s", err)
+		return nil, k.explainPrint(built)
 	}
 	if len(manifest) > maxOutput {
 		return nil, faultf(reasonTooLarge, "the result is %d MiB; at most %d MiB are allowed", len(manifest)>>20, maxOutput>>20)
@@ -441,8 +441,14 @@ func documents(text string) []document {
 	return docs
 }
 
-// excerpt shows the beginning of a document.
+// secretKind finds the kind of a Secret.
+var secretKind = regexp.MustCompile(`(?m)^\s*["']?kind["']?\s*:\s*["']?Secret\b`)
+
+// excerpt shows the beginning of a document, but nothing of a Secret.
 func excerpt(text string) string {
+	if secretKind.MatchString(text) {
+		return ""
+	}
 	var kept []string
 	for _, line := range strings.Split(text, "\n") {
 		if strings.TrimSpace(line) == "" || strings.HasPrefix(strings.TrimSpace(line), "#") {
@@ -598,8 +604,11 @@ func (k *kustomizer) explain(cause error) error {
 	if _, err := k.load(); err != nil {
 		return err
 	}
+	if err := k.checkConfigMaps(); err != nil {
+		return err
+	}
 	if _, err := k.buildStage(stage{}); err != nil {
-		return k.explainConfigMaps(err)
+		return faultf(reasonKustomizeFailed, "kustomize: %s", err)
 	}
 	for i := range k.Patches {
 		if _, err := k.buildStage(stage{patches: i + 1}); err != nil {
@@ -611,14 +620,60 @@ func (k *kustomizer) explain(cause error) error {
 			return err
 		}
 	}
+	// Kustomize would print the objects themselves, Secrets included.
 	if strings.Contains(cause.Error(), "namespace transformation produces ID conflict") {
-		return faultf(reasonKustomizeFailed, "the same object exists in several namespaces, and all of them go to %s; rename one or remove it\n%s", k.namespace, cause)
+		return faultf(reasonKustomizeFailed, "objects that differ in nothing but their namespace would all go to %s: %s; rename them or leave out all but one", k.namespace, listed(k.homonyms()))
 	}
 	return faultf(reasonKustomizeFailed, "kustomize: %s", cause)
 }
 
-// explainConfigMaps says which ConfigMap cannot be generated.
-func (k *kustomizer) explainConfigMaps(cause error) error {
+// explainPrint says which object kustomize cannot print, and which patch is at
+// fault. Its own message would show the object, Secret or not.
+func (k *kustomizer) explainPrint(built resmap.ResMap) error {
+	const advice = "one of its keys is not text; put quotes around keys such as on, yes, true or 5"
+	unprintable := ""
+	for _, r := range built.Resources() {
+		if _, err := r.AsYAML(); err != nil {
+			unprintable = describe(r.CurId())
+			break
+		}
+	}
+	for i := range k.Patches {
+		so, err := k.buildStage(stage{patches: i + 1})
+		if err != nil {
+			break
+		}
+		if _, err := so.AsYaml(); err != nil {
+			before, err := k.buildStage(stage{patches: i})
+			if err == nil {
+				_, err = before.AsYaml()
+			}
+			if err == nil {
+				return faultf(reasonPatchInvalid, "patches[%d] makes %s something that cannot be written: %s", i, unprintable, advice).at(patchFile(i), 0)
+			}
+			break
+		}
+	}
+	return faultf(reasonManifestInvalid, "%s cannot be written: %s", unprintable, advice)
+}
+
+// homonyms names the objects that exist in more than one namespace.
+func (k *kustomizer) homonyms() []string {
+	var names []string
+	seen := map[resid.ResId]bool{}
+	for _, r := range k.loaded.Resources() {
+		id := r.CurId()
+		id.Namespace = ""
+		if seen[id] {
+			names = append(names, describe(id))
+		}
+		seen[id] = true
+	}
+	return names
+}
+
+// checkConfigMaps says which ConfigMap cannot be generated, and why.
+func (k *kustomizer) checkConfigMaps() error {
 	for i, c := range k.ConfigMaps {
 		existing := k.loaded.GetMatchingResourcesByAnyId(func(id resid.ResId) bool {
 			return isConfigMap(id) && id.Name == c.Name
@@ -634,7 +689,7 @@ func (k *kustomizer) explainConfigMaps(cause error) error {
 				i, c.Behavior, c.Name, listed(objectNames(k.loaded)))
 		}
 	}
-	return faultf(reasonKustomizeFailed, "kustomize: %s", cause)
+	return nil
 }
 
 // explainPatch says what is wrong with a patch that cannot be applied.
