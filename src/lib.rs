@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md says which room a change belongs in.
 
 pub mod api;
+pub mod aws;
 pub mod chart_store;
 pub mod cli;
 pub mod controllers;

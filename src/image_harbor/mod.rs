@@ -1,6 +1,17 @@
 //! Image Harbor (C16): the bytes of images, charts and rendered overlays, by digest.
 //!
 //! A blob has a name only once it is complete, verified and durable. Nothing is ever overwritten.
+//!
+//! Two stores keep this contract: [`S3Harbor`] for a plane of several replicas, and [`LocalHarbor`], an OCI image layout
+//! in one directory. [`open`] gives the one that the settings name.
+
+mod content;
+mod error;
+mod intake;
+mod local;
+mod names;
+mod open;
+mod s3;
 
 use std::{fmt::Debug, ops::Range, pin::Pin};
 
@@ -9,31 +20,45 @@ use bytes::Bytes;
 use futures::Stream;
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    content::{read_to_vec, reader, store_bytes, stream_of, verify},
+    error::HarborError,
+    local::LocalHarbor,
+    open::open,
+    s3::S3Harbor,
+};
 use crate::digest::Digest;
 
-/// Bytes as they come.
+/// Bytes as they come. An error ends the stream: [`HarborError::Source`] where its origin failed.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, HarborError>> + Send>>;
 
 /// A store of content-addressed blobs.
 ///
-/// Every write is idempotent and safe to race and to be killed in.
+/// Every write is idempotent and safe to race and to be killed in: what a killed writer leaves behind has no name and is
+/// reclaimed. A future that is dropped half-way is such a writer too.
 #[async_trait]
 pub trait ImageHarbor: Send + Sync + Debug {
     /// The size in bytes of a blob that is complete, or none.
     async fn stat(&self, digest: &Digest) -> Result<Option<u64>, HarborError>;
 
-    /// The bytes of a blob, or those of a range of it.
+    /// The bytes of a blob, or those of a range of it that lies within the blob (else [`HarborError::OutOfRange`]).
+    ///
+    /// The stream gives exactly as many bytes as were asked for, or an error: never fewer without saying so. Whether
+    /// they have the digest is for the reader to check ([`read_to_vec`] and [`verify`] do).
     async fn read(&self, digest: &Digest, range: Option<Range<u64>>) -> Result<ByteStream, HarborError>;
 
     /// Stores a blob. It becomes visible when its bytes have the digest (and, where given, the size) that was announced;
-    /// otherwise nothing of it remains and the error says what differs. A blob that is already there is not read from
-    /// `bytes` at all.
+    /// otherwise nothing of it remains and the error says what differs; no more than one chunk beyond the announced size
+    /// is ever read. A blob that is already there is not read from `bytes` at all. Errors of `bytes` are passed on as
+    /// they are.
     async fn store(&self, digest: &Digest, size: Option<u64>, bytes: ByteStream) -> Result<Stored, HarborError>;
 
     /// Stores bytes on the way in, not yet known to be anything: a piece of an upload session. Durable on return.
+    ///
+    /// A session is named with at most 128 letters, digits, `-`, `_` and `.`, the first a letter or a digit.
     async fn stage(&self, session: &str, bytes: ByteStream) -> Result<StagedChunk, HarborError>;
 
-    /// The bytes of a staged piece, or those of a range of it.
+    /// The bytes of a staged piece, or those of a range of it, as [`read`](Self::read) gives them.
     async fn read_staged(
         &self,
         session: &str,
@@ -41,14 +66,19 @@ pub trait ImageHarbor: Send + Sync + Debug {
         range: Option<Range<u64>>,
     ) -> Result<ByteStream, HarborError>;
 
-    /// Forgets all that was staged for a session, known pieces or not.
+    /// Forgets all that was staged for a session, known pieces or not. That there was none is no error.
     async fn discard_session(&self, session: &str) -> Result<(), HarborError>;
 
-    /// Names a manifest for readers of the store itself (the local layout's index.json, which skopeo reads).
+    /// Names a manifest for readers of the store itself (the local layout's index.json, which skopeo reads). A name that
+    /// is announced again names the newer manifest. A store that no other tool reads has nothing to do.
     async fn announce(&self, name: &str, media_type: &str, digest: &Digest, size: u64) -> Result<(), HarborError>;
 
-    /// Every complete blob with its size, a page at a time: `after` is the last digest of the page before.
+    /// Every complete blob with its size, in the order of their digests, a page at a time: `after` is the last
+    /// digest of the page before, and a page of fewer than `limit` is the last.
     async fn blobs(&self, after: Option<&Digest>, limit: usize) -> Result<Vec<(Digest, u64)>, HarborError>;
+
+    /// What this store is called in errors and conditions, as in "S3 bucket orbit".
+    fn name(&self) -> String;
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), HarborError>;
@@ -71,35 +101,4 @@ pub struct StagedChunk {
     pub id: String,
     /// Its bytes.
     pub size: u64,
-}
-
-/// Why the Harbor could not do as asked.
-#[derive(Debug, thiserror::Error)]
-pub enum HarborError {
-    /// The blob is not here.
-    #[error("{0} is not stored")]
-    NotFound(Digest),
-    /// The bytes are not what was announced.
-    #[error("the content is {actual} of {actual_size} bytes, but {expected} was announced{}", .expected_size.map(|s| format!(" with {s} bytes")).unwrap_or_default())]
-    Mismatch {
-        /// The digest that was announced.
-        expected: Digest,
-        /// The size that was announced.
-        expected_size: Option<u64>,
-        /// The digest of what came.
-        actual: Digest,
-        /// The size of what came.
-        actual_size: u64,
-    },
-    /// The source of the bytes failed; the store is well.
-    #[error("reading the content failed: {0}")]
-    Source(#[source] std::io::Error),
-    /// The store does not answer as it should. Trying again later is right.
-    #[error("{store}: {message}")]
-    Unavailable {
-        /// Which store, as in "S3 bucket orbit".
-        store: String,
-        /// What it said.
-        message: String,
-    },
 }

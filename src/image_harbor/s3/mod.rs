@@ -1,0 +1,299 @@
+//! The Harbor in an S3 bucket, for planes of several replicas.
+//!
+//! ```text
+//! <plane>/data/<uuid>              bytes; nobody reads them before a pointer names them
+//! <plane>/blobs/sha256/<hex>       a pointer {key, size}, put only if there is none: what makes a blob visible
+//! <plane>/staging/<session>/<uuid> pieces of upload sessions
+//! ```
+//!
+//! Whoever loses the race for a pointer deletes its own data. Nothing is copied, nothing unverified has a name, and S3
+//! alone finds every blob. Data that a killed writer left has no pointer and can be reclaimed at any time.
+
+mod upload;
+
+use std::{fmt::Debug, ops::Range, time::Duration};
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_s3::{
+    Client,
+    config::{http::HttpResponse, timeout::TimeoutConfig},
+    error::{ProvideErrorMetadata, SdkError},
+    primitives::ByteStream as Body,
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use tokio_util::io::ReaderStream;
+use uuid::Uuid;
+
+use super::{
+    ByteStream, HarborError, ImageHarbor, StagedChunk, Stored,
+    content::{exactly, stream_of, within},
+    intake::{Intake, announced},
+    names,
+};
+use crate::{aws, digest::Digest, failpoint};
+
+/// One attempt of one request: a part of 8 MiB passes in it over a slow line too.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(120);
+/// Small requests under way at once while listing or discarding.
+const AT_ONCE: usize = 16;
+/// A pointer is tiny; whatever is larger is none.
+const MAX_POINTER: u64 = 4096;
+
+/// A Harbor in an S3 bucket.
+#[derive(Debug, Clone)]
+pub struct S3Harbor {
+    client: Client,
+    bucket: String,
+    prefix: String,
+}
+
+/// What a blob's name refers to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Pointer {
+    key: String,
+    size: u64,
+}
+
+impl S3Harbor {
+    /// The Harbor of a plane in a bucket, which has to exist. Asks nothing of the server yet.
+    pub fn new(config: &SdkConfig, bucket: &str, plane: &str) -> Result<Self, HarborError> {
+        names::check("a plane", plane)?;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .read_timeout(Duration::from_secs(30))
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .build();
+        let mut builder = aws_sdk_s3::config::Builder::from(config).timeout_config(timeouts);
+        if config.endpoint_url().is_some() {
+            // Other servers are rarely reached by a host name per bucket.
+            builder.set_force_path_style(Some(true));
+        }
+        Ok(Self { client: Client::from_conf(builder.build()), bucket: bucket.to_owned(), prefix: plane.to_owned() })
+    }
+
+    fn pointer_key(&self, digest: &Digest) -> String {
+        format!("{}{}", self.pointers(), digest.hex())
+    }
+
+    fn pointers(&self) -> String {
+        format!("{}/blobs/sha256/", self.prefix)
+    }
+
+    fn data_key(&self) -> String {
+        format!("{}/data/{}", self.prefix, Uuid::new_v4())
+    }
+
+    fn session_prefix(&self, session: &str) -> String {
+        format!("{}/staging/{session}/", self.prefix)
+    }
+
+    fn unavailable(&self, doing: &str, said: impl AsRef<str>) -> HarborError {
+        HarborError::Unavailable { store: self.name(), message: format!("{doing} failed: {}", said.as_ref()) }
+    }
+
+    fn refused<'a, E>(&'a self, doing: &'a str) -> impl Fn(SdkError<E, HttpResponse>) -> HarborError + 'a
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+    {
+        move |error| self.unavailable(doing, aws::describe(&error))
+    }
+
+    /// The pointer of a blob, if it is complete.
+    async fn pointer(&self, digest: &Digest) -> Result<Option<Pointer>, HarborError> {
+        let doing = "looking for a blob";
+        let key = self.pointer_key(digest);
+        let found = match self.client.get_object().bucket(&self.bucket).key(key).send().await {
+            Ok(found) => found,
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => return Ok(None),
+            Err(error) => return Err(self.refused(doing)(error)),
+        };
+        let damaged = |message: String| HarborError::Damaged { store: self.name(), digest: *digest, message };
+        if found.content_length().is_none_or(|size| !(0..=MAX_POINTER as i64).contains(&size)) {
+            return Err(damaged("its pointer is too large to be one".into()));
+        }
+        let bytes = found.body.collect().await.map_err(|error| self.unavailable(doing, aws::causes(&error)))?;
+        let pointer = serde_json::from_slice(&bytes.into_bytes());
+        pointer.map(Some).map_err(|error| damaged(format!("its pointer cannot be read: {error}")))
+    }
+
+    /// Makes a blob visible, unless somebody else has; whether it did.
+    async fn put_pointer(&self, digest: &Digest, pointer: &Pointer) -> Result<bool, HarborError> {
+        let body = Body::from(crate::digest::canonical_json(pointer));
+        let put = self.client.put_object().bucket(&self.bucket).key(self.pointer_key(digest)).if_none_match("*");
+        match put.content_type("application/json").body(body).send().await {
+            Ok(_) => {
+                failpoint::after_write("blob pointer");
+                Ok(true)
+            }
+            // 412: there is one. 409: one is being put at this moment, or was while the client tried again.
+            Err(error) if matches!(error.raw_response().map(|r| r.status().as_u16()), Some(409 | 412)) => Ok(false),
+            Err(error) => Err(self.refused("naming a blob")(error)),
+        }
+    }
+
+    /// Deletes an object that nobody refers to. One that stays is reclaimed later.
+    async fn delete(&self, key: &str) {
+        match self.client.delete_object().bucket(&self.bucket).key(key).send().await {
+            Ok(_) => failpoint::after_write("deleted data"),
+            Err(error) => tracing::debug!(key, error = aws::describe(&error), "deleting unreferenced data failed"),
+        }
+    }
+
+    /// Exactly the bytes of a range that lies within an object; `short` is the error if they are fewer.
+    async fn stream(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        missing: HarborError,
+        short: impl Fn(u64) -> HarborError + Send + 'static,
+    ) -> Result<ByteStream, HarborError> {
+        let length = range.end - range.start;
+        if length == 0 {
+            return Ok(stream_of(""));
+        }
+        let get = self.client.get_object().bucket(&self.bucket).key(key);
+        let get = get.range(format!("bytes={}-{}", range.start, range.end - 1));
+        let found = match get.send().await {
+            Ok(found) => found,
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => return Err(missing),
+            Err(error) => return Err(self.refused("reading")(error)),
+        };
+        let store = self.name();
+        let bytes = ReaderStream::with_capacity(found.body.into_async_read(), 256 << 10)
+            .map_err(move |error| HarborError::Unavailable {
+                store: store.clone(),
+                message: format!("reading was cut off: {}", aws::causes(&error)),
+            })
+            .boxed();
+        Ok(exactly(length, bytes, short))
+    }
+
+    /// The keys under a prefix, a page at a time.
+    async fn keys(&self, prefix: &str, after: Option<String>, limit: i32) -> Result<Vec<String>, HarborError> {
+        let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).set_start_after(after);
+        let page = list.max_keys(limit).send().await.map_err(self.refused("listing"))?;
+        Ok(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect())
+    }
+}
+
+#[async_trait]
+impl ImageHarbor for S3Harbor {
+    async fn stat(&self, digest: &Digest) -> Result<Option<u64>, HarborError> {
+        Ok(self.pointer(digest).await?.map(|pointer| pointer.size))
+    }
+
+    async fn read(&self, digest: &Digest, range: Option<Range<u64>>) -> Result<ByteStream, HarborError> {
+        let pointer = self.pointer(digest).await?.ok_or(HarborError::NotFound(*digest))?;
+        let (store, digest) = (self.name(), *digest);
+        let damaged = move |message: String| HarborError::Damaged { store: store.clone(), digest, message };
+        let missing = damaged(format!("its data {} is not there", pointer.key));
+        let short = move |seen| damaged(format!("{seen} bytes came in place of the range that was asked for"));
+        self.stream(&pointer.key, within(range, pointer.size)?, missing, short).await
+    }
+
+    async fn store(&self, digest: &Digest, size: Option<u64>, bytes: ByteStream) -> Result<Stored, HarborError> {
+        if let Some(there) = self.stat(digest).await? {
+            return Ok(Stored { size: announced(*digest, size, there)?, written: false });
+        }
+        let key = self.data_key();
+        let intake = Intake::new(*digest, size);
+        let size = self.upload(&key, bytes, intake).await?;
+        match self.put_pointer(digest, &Pointer { key: key.clone(), size }).await {
+            Ok(true) => Ok(Stored { size, written: true }),
+            Ok(false) => {
+                // The pointer may be ours all the same: put by a request whose answer was lost.
+                let pointer = self.pointer(digest).await?;
+                let ours = pointer.as_ref().is_some_and(|pointer| pointer.key == key);
+                if !ours {
+                    self.delete(&key).await;
+                }
+                match pointer {
+                    Some(_) => Ok(Stored { size, written: ours }),
+                    None => Err(self.unavailable("naming a blob", "another writer was at it; try again")),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn stage(&self, session: &str, bytes: ByteStream) -> Result<StagedChunk, HarborError> {
+        names::check_session(session)?;
+        let id = Uuid::new_v4().to_string();
+        let size =
+            self.upload(&format!("{}{id}", self.session_prefix(session)), bytes, upload::Count::default()).await?;
+        Ok(StagedChunk { id, size })
+    }
+
+    async fn read_staged(
+        &self,
+        session: &str,
+        chunk: &StagedChunk,
+        range: Option<Range<u64>>,
+    ) -> Result<ByteStream, HarborError> {
+        names::check_chunk(session, chunk)?;
+        let key = format!("{}{}", self.session_prefix(session), chunk.id);
+        let missing = names::not_staged(session, chunk);
+        let (session, staged) = (session.to_owned(), chunk.clone());
+        let short = move |_| names::not_staged(&session, &staged);
+        self.stream(&key, within(range, chunk.size)?, missing, short).await
+    }
+
+    async fn discard_session(&self, session: &str) -> Result<(), HarborError> {
+        names::check_session(session)?;
+        let prefix = self.session_prefix(session);
+        loop {
+            let keys = self.keys(&prefix, None, 1000).await?;
+            if keys.is_empty() {
+                return Ok(());
+            }
+            stream::iter(keys.into_iter().map(Ok))
+                .try_for_each_concurrent(AT_ONCE, async |key| {
+                    let deleted = self.client.delete_object().bucket(&self.bucket).key(key).send().await;
+                    deleted.map_err(self.refused("discarding a session"))?;
+                    failpoint::after_write("discarded piece");
+                    Ok::<_, HarborError>(())
+                })
+                .await?;
+        }
+    }
+
+    async fn announce(&self, _: &str, _: &str, _: &Digest, _: u64) -> Result<(), HarborError> {
+        // No other tool reads this layout; names are the Chart Store's.
+        Ok(())
+    }
+
+    async fn blobs(&self, after: Option<&Digest>, limit: usize) -> Result<Vec<(Digest, u64)>, HarborError> {
+        let prefix = self.pointers();
+        let mut blobs = Vec::new();
+        let mut after = after.map(|digest| self.pointer_key(digest));
+        while blobs.len() < limit {
+            let wanted = (limit - blobs.len()).min(1000);
+            let keys = self.keys(&prefix, after, wanted as i32).await?;
+            let last = keys.len() < wanted;
+            after = keys.last().cloned();
+            let digests =
+                keys.iter().filter_map(|key| format!("sha256:{}", key.strip_prefix(&prefix)?).parse::<Digest>().ok());
+            let page: Vec<_> = stream::iter(digests.collect::<Vec<_>>())
+                .map(async |digest| Ok::<_, HarborError>(self.stat(&digest).await?.map(|size| (digest, size))))
+                .buffered(AT_ONCE)
+                .try_collect()
+                .await?;
+            blobs.extend(page.into_iter().flatten());
+            if last {
+                break;
+            }
+        }
+        Ok(blobs)
+    }
+
+    fn name(&self) -> String {
+        format!("S3 bucket {}", self.bucket)
+    }
+
+    async fn ping(&self) -> Result<(), HarborError> {
+        let head = self.client.head_bucket().bucket(&self.bucket).send().await;
+        head.map(drop).map_err(self.refused("looking for the bucket"))
+    }
+}
