@@ -89,7 +89,7 @@ func makeMissing(ctx context.Context, cache string, artifacts []Artifact) error 
 	for _, a := range artifacts {
 		total += a.Usually
 	}
-	say("making %d of what the testbed runs on, once, in %s; with two cores and nothing downloaded this takes about %s", len(artifacts), cache, round(total))
+	say("%d to make, once, in %s; on two cores, with nothing downloaded, this takes about %s", len(artifacts), cache, round(total))
 	for i, a := range artifacts {
 		if present(a.path(cache)) {
 			continue // made by the one we waited for
