@@ -29,7 +29,8 @@ const (
 const maxMessage = 2048
 
 // fault is an error as the person who wrote the chart or the overlay sees it:
-// what is wrong, where, and what to do.
+// what is wrong, where, and what to do. The message does not repeat the place:
+// whoever shows it puts "file:line: " in front.
 type fault struct {
 	Reason  string `json:"reason"`
 	Message string `json:"message"`
@@ -119,7 +120,7 @@ func templateFault(chart string, err error) *fault {
 		}
 	}
 	if f.File != "" {
-		f.Message = fmt.Sprintf("%s, line %d: %s", f.File, f.Line, templateCause(text))
+		f.Message = templateCause(text)
 		// The way there, unless it is that of a template that includes itself.
 		if len(places) > 1 && len(text) < maxMessage/2 {
 			f.Message += "\n" + text

@@ -81,16 +81,3 @@ func TestGolden(t *testing.T) {
 		t.Errorf("%s is of renderer %s with %d cases; run: go test -run Golden -update .", file, want.Renderer, len(want.Cases))
 	}
 }
-
-// FuzzAnswer looks for requests that make the worker panic.
-func FuzzAnswer(f *testing.F) {
-	for _, o := range overlays {
-		f.Add(string(marshal(f, renderOfText(app, o.request))))
-	}
-	f.Add(`{"op":"select","range":"^1","versions":["1.0.0"]}`)
-	f.Fuzz(func(t *testing.T, body string) {
-		if r, ok := (&worker{}).answer([]byte(body)).(*errorReply); ok && len(r.Error.Message) > maxMessage {
-			t.Errorf("a message of %d bytes", len(r.Error.Message))
-		}
-	})
-}

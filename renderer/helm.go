@@ -257,11 +257,7 @@ type unpackBudget struct {
 // the archive. Where names the archive in messages: "" is the chart itself.
 func unpack(packed []byte, budget *unpackBudget, where string) ([]*archive.BufferedFile, error) {
 	invalid := func(format string, args ...any) error {
-		f := faultf(reasonChartInvalid, format, args...)
-		if where != "" {
-			f.Message = where + ": " + f.Message
-		}
-		return f.at(where, 0)
+		return faultf(reasonChartInvalid, format, args...).at(where, 0)
 	}
 	if budget.nesting++; budget.nesting > maxChartNesting {
 		return nil, invalid("subcharts are packed more than %d deep", maxChartNesting)
@@ -499,11 +495,20 @@ func malformedOutput(chartName string, files map[string]string, cause error) *fa
 	return faultf(reasonManifestInvalid, "chart %s renders to something that is not YAML: %s", chartName, cause)
 }
 
-// malformedDocument says what is wrong with one YAML document and shows the
-// line, unless it is one of a Secret.
+// wrongType is what the JSON decoder says of a value of another type.
+var wrongType = regexp.MustCompile(`cannot unmarshal (\w+) into Go (?:struct field \w*\.(\S+)|value) of type (\S+)`)
+
+// malformedDocument says what is wrong with one document that cannot be read
+// as an object, and shows the line, unless it is one of a Secret.
 func malformedDocument(file, what, doc string, err error) *fault {
+	if m := wrongType.FindStringSubmatch(err.Error()); m != nil {
+		if m[2] == "" {
+			return faultf(reasonManifestInvalid, "%s is of type %s, not a Kubernetes object (apiVersion, kind and metadata.name are needed)\n%s", what, m[1], excerpt(doc)).at(file, 0)
+		}
+		return faultf(reasonManifestInvalid, "%s is not a Kubernetes object: %s is of type %s, but must be %s", what, m[2], m[1], m[3]).at(file, 0)
+	}
 	line := yamlErrorLine(err)
-	f := faultf(reasonManifestInvalid, "%s: %s is not valid YAML: %s", file, what, yamlCause(err)).at(file, line)
+	f := faultf(reasonManifestInvalid, "%s is not valid YAML: %s", what, yamlCause(err)).at(file, line)
 	if lines := strings.Split(doc, "\n"); line > 0 && line <= len(lines) && !secretKind.MatchString(doc) {
 		f.Message += fmt.Sprintf("\nline %d of the document: %s", line, strings.TrimSpace(lines[line-1]))
 	}

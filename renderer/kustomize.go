@@ -131,6 +131,9 @@ func customize(base, namespace string, c *customizations) (*customized, error) {
 	if err := k.checkRequest(); err != nil {
 		return nil, err
 	}
+	if err := k.checkAliases(); err != nil {
+		return nil, err
+	}
 	files, err := k.files(stageAll)
 	if err != nil {
 		return nil, err
@@ -157,7 +160,7 @@ func customize(base, namespace string, c *customizations) (*customized, error) {
 			if _, err := k.load(); err != nil {
 				return nil, err
 			}
-			return nil, faultf(reasonManifestInvalid, "not a Kubernetes object (apiVersion, kind and metadata.name are needed)\n%s", excerpt(r.MustYaml()))
+			return nil, faultf(reasonManifestInvalid, "an object lacks apiVersion, kind or metadata.name\n%s", excerpt(r.MustYaml()))
 		}
 		result.objects = append(result.objects, o)
 	}
@@ -228,6 +231,24 @@ func (k *kustomizer) checkRequest() error {
 		}
 		if p.Target != nil && *p.Target == (patchTarget{}) {
 			return faultf(reasonPatchInvalid, "patches[%d] has an empty target, which would match every object; say which, or \"kind: .*\" if that is meant", i).at(patchFile(i), 0)
+		}
+	}
+	return nil
+}
+
+// checkAliases refuses bombs before kustomize reads them.
+func (k *kustomizer) checkAliases() error {
+	if err := checkAliases(reasonManifestInvalid, baseFile, k.base); err != nil {
+		return err
+	}
+	for i, text := range k.Resources {
+		if err := checkAliases(reasonManifestInvalid, resourceFile(i), text); err != nil {
+			return err
+		}
+	}
+	for i, p := range k.Patches {
+		if err := checkAliases(reasonPatchInvalid, patchFile(i), p.Patch); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -383,21 +404,21 @@ func resources(file, text string) (resmap.ResMap, error) {
 			}
 			f := malformedDocument(origin, "a document", doc.text, docErr)
 			if !strings.Contains(docErr.Error(), "yaml:") {
-				f = faultf(reasonManifestInvalid, "%s: not a Kubernetes object (apiVersion, kind and metadata.name are needed): %s\n%s", origin, docErr, excerpt(doc.text)).at(origin, 0)
+				f = faultf(reasonManifestInvalid, "a document is not a Kubernetes object (apiVersion, kind and metadata.name are needed): %s\n%s", docErr, excerpt(doc.text)).at(origin, 0)
 			}
 			f.Line = line
 			return nil, f
 		}
 		for _, r := range read {
 			if isIncomplete(r) {
-				return nil, faultf(reasonManifestInvalid, "%s: not a Kubernetes object (apiVersion, kind and metadata.name are needed)\n%s", origin, excerpt(doc.text)).at(origin, 0)
+				return nil, faultf(reasonManifestInvalid, "a document is not a Kubernetes object (apiVersion, kind and metadata.name are needed)\n%s", excerpt(doc.text)).at(origin, 0)
 			}
 			if err := loaded.Append(r); err != nil {
-				return nil, faultf(reasonManifestInvalid, "%s: %s is there twice; rename one or remove it", origin, describe(r.CurId())).at(origin, 0)
+				return nil, faultf(reasonManifestInvalid, "%s is there twice; rename one or remove it", describe(r.CurId())).at(origin, 0)
 			}
 		}
 	}
-	return nil, faultf(reasonManifestInvalid, "%s cannot be read: %s", file, err).at(file, 0)
+	return nil, faultf(reasonManifestInvalid, "the manifests cannot be read: %s", err).at(file, 0)
 }
 
 // isIncomplete tells objects that Kubernetes could not even name.

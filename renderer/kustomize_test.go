@@ -291,6 +291,24 @@ func TestBrokenManifests(t *testing.T) {
 	}
 }
 
+func TestAliases(t *testing.T) {
+	head := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+	for _, text := range map[string]string{
+		"to itself":      "&a [*a]",
+		"to its parent":  head + "data: &d {x: *d}\n",
+		"deep to itself": head + "data: &d {x: {y: [1, *d]}}\n",
+		"bomb":           laughs(head),
+	} {
+		wantFault(t, ask(t, renderOfText(head+"---\n"+text, nil)), reasonManifestInvalid, "base.yaml:4", "alias")
+		wantFault(t, ask(t, renderOfText(app, m{"resources": []string{text}})), reasonManifestInvalid, "resources/0.yaml:1", "alias")
+		wantFault(t, ask(t, renderOfText(app, m{"patches": []m{{"target": m{"kind": "Service"}, "patch": text}}})), reasonPatchInvalid, "patches/0.yaml:1", "alias")
+	}
+	fine := head + "data: &d {x: '*y', z: 'a & b'}\nbinaryData: {<<: *d}\n"
+	if r := ask(t, renderOfText(fine, nil)); !r.OK {
+		t.Error(r.Error)
+	}
+}
+
 func TestOneObjectInTwoNamespaces(t *testing.T) {
 	r := ask(t, renderOfText("apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: x}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: y}\n", nil))
 	wantFault(t, r, reasonKustomizeFailed, "", "Pod a", "shop-prod")

@@ -211,13 +211,16 @@ type pingReply struct {
 	Sandbox  bool              `json:"sandbox"`
 }
 
+// internalError begins the message of a panic.
+const internalError = "an internal error, which is a bug of the renderer or of a library: "
+
 // answer handles one request. A panic in a library becomes an error reply.
 func (w *worker) answer(body []byte) (reply any) {
 	doing := reasonRequestInvalid
 	defer func() {
 		if r := recover(); r != nil {
 			log.Printf("panic: %v\n%s", r, debug.Stack())
-			reply = replyFor(faultf(doing, "an internal error: %v", r), doing)
+			reply = replyFor(faultf(doing, internalError+"%v", r), doing)
 		}
 	}()
 
