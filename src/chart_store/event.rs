@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{
     api::{OverlayImage, RetentionPolicy, SelectionReason},
@@ -146,7 +147,51 @@ pub enum Fact {
         /// Digest of what was given up.
         release_digest: Digest,
     },
+    /// A transition that this program does not know: a newer one wrote it. It is kept as it is and means nothing here.
+    #[serde(untagged)]
+    Unknown(UnknownFact),
 }
+
+/// A fact of a newer program, as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Map<String, Value>", into = "Map<String, Value>")]
+pub struct UnknownFact(Map<String, Value>);
+
+impl UnknownFact {
+    /// The transition's name.
+    pub fn transition(&self) -> &str {
+        self.text("transition").unwrap_or_default()
+    }
+
+    fn text(&self, field: &str) -> Option<&str> {
+        self.0.get(field).and_then(Value::as_str)
+    }
+}
+
+impl TryFrom<Map<String, Value>> for UnknownFact {
+    type Error = String;
+
+    /// Refuses what is only a damaged form of a transition that is known.
+    fn try_from(fact: Map<String, Value>) -> Result<Self, String> {
+        match fact.get("transition").and_then(Value::as_str) {
+            None => Err("the fact names no transition".to_owned()),
+            Some(known) if TRANSITIONS.contains(&known) => {
+                Err(format!("the fields of {known:?} are not as they should be"))
+            }
+            Some(_) => Ok(Self(fact)),
+        }
+    }
+}
+
+impl From<UnknownFact> for Map<String, Value> {
+    fn from(fact: UnknownFact) -> Self {
+        fact.0
+    }
+}
+
+/// Every transition that this program knows.
+const TRANSITIONS: [&str; 8] =
+    ["stored", "described", "charted", "selected", "rendered", "environmentRemoved", "uploadDeleted", "purged"];
 
 /// How often a fact can be true.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,7 +204,7 @@ pub enum Recurrence {
 
 impl Fact {
     /// The transition's name, as it is serialised.
-    pub fn transition(&self) -> &'static str {
+    pub fn transition(&self) -> &str {
         match self {
             Self::Stored { .. } => "stored",
             Self::Described { .. } => "described",
@@ -169,6 +214,7 @@ impl Fact {
             Self::EnvironmentRemoved { .. } => "environmentRemoved",
             Self::UploadDeleted { .. } => "uploadDeleted",
             Self::Purged { .. } => "purged",
+            Self::Unknown(fact) => fact.transition(),
         }
     }
 
@@ -183,6 +229,7 @@ impl Fact {
             | Self::Purged { version, .. } => Some(version),
             Self::Rendered { version, .. } => version.as_deref(),
             Self::EnvironmentRemoved { .. } => None,
+            Self::Unknown(fact) => fact.text("version"),
         }
     }
 
@@ -192,6 +239,7 @@ impl Fact {
             Self::Selected { environment, .. }
             | Self::Rendered { environment, .. }
             | Self::EnvironmentRemoved { environment } => Some(environment),
+            Self::Unknown(fact) => fact.text("environment"),
             _ => None,
         }
     }
@@ -204,7 +252,10 @@ impl Fact {
             Self::Selected { chart_digest, .. } => Some(*chart_digest),
             Self::Rendered { artifact, .. } => Some(*artifact),
             Self::Purged { release_digest, .. } => Some(*release_digest),
-            Self::Described { .. } | Self::EnvironmentRemoved { .. } | Self::UploadDeleted { .. } => None,
+            Self::Described { .. }
+            | Self::EnvironmentRemoved { .. }
+            | Self::UploadDeleted { .. }
+            | Self::Unknown(_) => None,
         }
     }
 
@@ -220,6 +271,7 @@ impl Fact {
             }
             Self::Rendered { environment, .. } => Recurrence::Lane(format!("rendering/{environment}")),
             Self::UploadDeleted { version, .. } => Recurrence::Lane(format!("upload/{version}")),
+            Self::Unknown(fact) => Recurrence::Lane(fact.transition().to_owned()),
         }
     }
 
@@ -231,5 +283,32 @@ impl Fact {
             }
             other => Digest::of_canonical(other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_newer_transition_is_kept_as_written() {
+        let written =
+            json!({"transition": "promoted", "version": "1.4.0", "environment": "prod", "gate": {"soak": "10m"}});
+        let fact: Fact = serde_json::from_value(written.clone()).unwrap();
+        assert_eq!((fact.transition(), fact.version(), fact.environment()), ("promoted", Some("1.4.0"), Some("prod")));
+        assert_eq!(serde_json::to_value(&fact).unwrap(), written);
+    }
+
+    #[test]
+    fn a_damaged_known_transition_is_no_newer_one() {
+        for transition in TRANSITIONS {
+            assert!(
+                serde_json::from_value::<Fact>(json!({"transition": transition, "version": 7})).is_err(),
+                "{transition}"
+            );
+        }
+        assert!(serde_json::from_value::<Fact>(json!({"version": "1.4.0"})).is_err());
     }
 }

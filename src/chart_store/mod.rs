@@ -6,4 +6,4 @@
 
 mod event;
 
-pub use event::{Event, Fact, MAX_INLINE_SPEC, Recurrence, SCHEMA_VERSION, SpecText};
+pub use event::{Event, Fact, MAX_INLINE_SPEC, Recurrence, SCHEMA_VERSION, SpecText, UnknownFact};
