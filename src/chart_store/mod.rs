@@ -4,6 +4,29 @@
 //! consistently, written in all-or-nothing transactions with conditions. DynamoDB and SQLite implement it;
 //! everything else in this folder is written once, on top of it.
 
+mod changes;
+mod dynamodb;
+mod error;
 mod event;
+mod journal;
+mod layout;
+mod links;
+mod lookup;
+mod sessions;
+mod sqlite;
+mod store;
+mod table;
+mod verify;
 
+pub use changes::{EnvironmentRecord, RenderedRecord, Selection};
+pub use dynamodb::DynamoDbTable;
+pub use error::ChartStoreError;
 pub use event::{Event, Fact, MAX_INLINE_SPEC, Recurrence, SCHEMA_VERSION, SpecText, UnknownFact};
+pub use journal::{Entry, Head, Recorded};
+pub use layout::HEAD_PARTITIONS;
+pub use lookup::ReleaseRef;
+pub use sessions::{Advance, SessionState, UploadSession};
+pub use sqlite::SqliteTable;
+pub use store::{ChartStore, Page, open};
+pub use table::{Action, Condition, Item, ItemKey, Range, Table, TableError, Write, etag};
+pub use verify::{Finding, verify};

@@ -1,1 +1,361 @@
 //! The Chart Store contract: SQLite and DynamoDB.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use futures::{FutureExt, future::join_all};
+use jiff::{Timestamp, ToSpan};
+use orbit_plane::{
+    api::{SelectionReason, Workload},
+    chart_store::{
+        Advance, ChartStore, ChartStoreError, Condition, DynamoDbTable, Entry, Fact, ItemKey, Range, Recorded,
+        SessionState, SqliteTable, Table, TableError, UploadSession, Write, verify,
+    },
+    digest::Digest,
+    image_harbor::StagedChunk,
+    release::{ApplicationKey, ChartRecord, Description, ImagePlatform, Release, StoredImage},
+};
+
+struct Under {
+    store: ChartStore,
+    table: Arc<dyn Table>,
+    _directory: Option<tempfile::TempDir>,
+}
+
+async fn sqlite() -> Under {
+    let directory = tempfile::tempdir().unwrap();
+    let table: Arc<dyn Table> = Arc::new(SqliteTable::open(directory.path()).await.unwrap());
+    Under { store: ChartStore::on("orbit", table.clone()).unwrap(), table, _directory: Some(directory) }
+}
+
+/// A table of its own for every test: the test server copies the whole table in each transaction.
+async fn dynamodb() -> Under {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let endpoint = std::env::var("ORBIT_TEST_DYNAMODB_ENDPOINT")
+        .expect("ORBIT_TEST_DYNAMODB_ENDPOINT is not set: start the stores and `eval \"$(testbed env)\"`");
+    let name = format!("test-{}", uuid::Uuid::new_v4());
+    let table: Arc<dyn Table> = Arc::new(DynamoDbTable::open(&name, Some(&endpoint.parse().unwrap())).await.unwrap());
+    Under { store: ChartStore::on("orbit", table.clone()).unwrap(), table, _directory: None }
+}
+
+macro_rules! contract {
+    ($($name:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test] async fn $name() { super::$name(super::sqlite().await).await; })*
+        }
+        mod on_dynamodb {
+            $(#[tokio::test] async fn $name() { super::$name(super::dynamodb().await).await; })*
+        }
+    };
+}
+
+contract!(
+    transactions_are_all_or_nothing,
+    ranges_are_ordered_and_paged,
+    a_release_is_recorded_once,
+    the_same_version_with_other_content_is_refused,
+    facts_that_recur_are_recorded_when_they_change,
+    racing_writers_leave_one_chain,
+    a_purged_version_leaves_a_tombstone,
+    releases_are_found_by_digest_and_user_within_a_tenant,
+    links_are_an_applications_own,
+    a_session_moves_forward_by_compare_and_set,
+    a_session_starts_over,
+    tampering_is_found,
+);
+
+fn web() -> ApplicationKey {
+    ApplicationKey::new("shop", "web")
+}
+
+fn image(content: &str) -> StoredImage {
+    let config = Digest::of(format!("config of {content}"));
+    let manifest = Digest::of(format!("manifest of {content}"));
+    StoredImage {
+        name: "main".into(),
+        digest: manifest,
+        media_type: "application/vnd.oci.image.manifest.v1+json".into(),
+        size: 1,
+        platforms: vec![ImagePlatform { platform: "linux/amd64".into(), manifest, config }],
+        blobs: vec![config, manifest],
+    }
+}
+
+fn release(version: &str, content: &str) -> Release {
+    Release::new("web", version, vec![image(content)], BTreeMap::new(), Workload::default())
+}
+
+fn by(actor: &str, fact: Fact) -> Entry {
+    Entry { actor: actor.into(), fact, spec: None, chart_package: None }
+}
+
+fn stored(version: &str, content: &str) -> Entry {
+    by("maria", Fact::Stored { release: release(version, content) })
+}
+
+fn selected(version: &str) -> Entry {
+    let fact = Fact::Selected {
+        environment: "prod".into(),
+        version: version.into(),
+        chart_digest: Digest::of(version),
+        reason: SelectionReason::Newest,
+    };
+    by("orbit-plane", fact)
+}
+
+async fn assert_whole(store: &ChartStore) {
+    assert_eq!(verify(store).await.unwrap(), []);
+}
+
+async fn transactions_are_all_or_nothing(under: Under) {
+    let key = |sort: &str| ItemKey::new("p", sort);
+    let put = |sort: &str, body: &str, condition| Write::put(key(sort), body, condition);
+    let table = &under.table;
+    table.transact(&[put("a", "1", Condition::Absent), put("b", "1", Condition::Any)]).await.unwrap();
+    let a = table.get(&key("a")).await.unwrap().unwrap();
+    for (condition, holds) in [
+        (Condition::Absent, false),
+        (Condition::Etag("other".into()), false),
+        (Condition::Present, true),
+        (Condition::Etag(a.etag.clone()), true),
+    ] {
+        let writes = [put("c", "1", Condition::Any), Write::check(key("a"), condition.clone())];
+        match table.transact(&writes).await {
+            Ok(()) => assert!(holds, "{condition:?}"),
+            Err(TableError::ConditionFailed { failed }) => assert!(!holds && failed == [1], "{condition:?} {failed:?}"),
+            Err(error) => panic!("{error}"),
+        }
+        assert_eq!(table.get(&key("c")).await.unwrap().is_some(), holds, "{condition:?}");
+        table.transact(&[Write::delete(key("c"), Condition::Any)]).await.unwrap();
+    }
+    let many: Vec<_> = (0..100).map(|n| put(&format!("many/{n:03}"), "{}", Condition::Absent)).collect();
+    table.transact(&many).await.unwrap();
+    assert_eq!(table.query(&Range::new("p", "many/"), 1000).await.unwrap().len(), 100);
+}
+
+async fn ranges_are_ordered_and_paged(under: Under) {
+    let writes = ["b/2", "a", "b/10", "b/1", "c"].map(|sort| Write::put(ItemKey::new("p", sort), "{}", Condition::Any));
+    under.table.transact(&writes).await.unwrap();
+    let sorts = async |range: Range, limit| {
+        let items = under.table.query(&range, limit).await.unwrap();
+        items.into_iter().map(|item| item.key.sort).collect::<Vec<_>>()
+    };
+    assert_eq!(sorts(Range::new("p", "b/"), 10).await, ["b/1", "b/10", "b/2"]);
+    assert_eq!(sorts(Range::new("p", "b/"), 2).await, ["b/1", "b/10"]);
+    assert_eq!(sorts(Range::new("p", "b/").after(Some("b/10")), 10).await, ["b/2"]);
+    assert_eq!(sorts(Range::new("q", ""), 10).await, [""; 0]);
+}
+
+async fn a_release_is_recorded_once(under: Under) {
+    let store = &under.store;
+    let first = store.record(&web(), stored("1.4.0", "a")).await.unwrap();
+    assert!(matches!(&first, Recorded::Appended(event) if event.seq == 1), "{first:?}");
+    assert_eq!(store.record(&web(), stored("1.4.0", "a")).await.unwrap(), Recorded::Already);
+    store.record(&web(), stored("1.5.0", "b")).await.unwrap();
+    // Back to a version that is stored: nothing happens.
+    assert_eq!(store.record(&web(), stored("1.4.0", "a")).await.unwrap(), Recorded::Already);
+    let package = Bytes::from_static(b"packaged");
+    let chart = ChartRecord { digest: Digest::of("chart"), package: Digest::of(&package), size: 8, unrestricted: None };
+    let charted = |package: &'static [u8]| Entry {
+        chart_package: Some(Bytes::from_static(package)),
+        ..by("orbit-plane", Fact::Charted { version: "1.4.0".into(), chart: chart.clone() })
+    };
+    let wrong = store.record(&web(), charted(b"other")).await;
+    assert!(matches!(wrong, Err(ChartStoreError::ChartPackage { .. })), "{wrong:?}");
+    store.record(&web(), charted(b"packaged")).await.unwrap();
+    assert_eq!(store.record(&web(), charted(b"packaged")).await.unwrap(), Recorded::Already);
+    assert_eq!(store.chart_package(&web(), "1.4.0").await.unwrap(), Some(package));
+    let record = store.release(&web(), "1.4.0").await.unwrap().unwrap();
+    assert_eq!((record.actor.as_str(), record.chart), ("maria", Some(chart)));
+    assert_eq!(store.events(&web(), 0, 10).await.unwrap().len(), 3);
+    assert_eq!(store.releases(&web(), None, 1).await.unwrap().next.as_deref(), Some("1.4.0"));
+    assert_whole(store).await;
+}
+
+async fn the_same_version_with_other_content_is_refused(under: Under) {
+    let store = &under.store;
+    store.record(&web(), stored("1.4.0", "a")).await.unwrap();
+    match store.record(&web(), stored("1.4.0", "b")).await {
+        Err(ChartStoreError::VersionConflict { stored, offered, .. }) => {
+            assert_eq!((stored, offered), (release("1.4.0", "a").digest, release("1.4.0", "b").digest));
+        }
+        other => panic!("{other:?}"),
+    }
+    let unknown = Fact::Described { version: "9.0.0".into(), description: Description::default() };
+    let unknown = store.record(&web(), by("maria", unknown)).await;
+    assert!(matches!(unknown, Err(ChartStoreError::ReleaseUnknown { .. })), "{unknown:?}");
+    assert_whole(store).await;
+}
+
+async fn facts_that_recur_are_recorded_when_they_change(under: Under) {
+    let store = &under.store;
+    for (version, appended) in [("1.0.0", true), ("1.0.0", false), ("2.0.0", true), ("1.0.0", true), ("1.0.0", false)] {
+        let recorded = store.record(&web(), selected(version)).await.unwrap();
+        assert_eq!(matches!(recorded, Recorded::Appended(_)), appended, "{version}");
+    }
+    let environment = store.environment(&web(), "prod").await.unwrap().unwrap();
+    assert_eq!(environment.selected.unwrap().version, "1.0.0");
+    let removed = || by("maria", Fact::EnvironmentRemoved { environment: "prod".into() });
+    store.record(&web(), removed()).await.unwrap();
+    assert_eq!(store.record(&web(), removed()).await.unwrap(), Recorded::Already);
+    assert!(store.environments(&web()).await.unwrap()[0].removed);
+    store.record(&web(), selected("1.0.0")).await.unwrap();
+    assert_eq!(store.events(&web(), 0, 10).await.unwrap().len(), 5);
+    assert_whole(store).await;
+}
+
+async fn racing_writers_leave_one_chain(under: Under) {
+    let store = &under.store;
+    // Eight writers of the same fact, and eight of one each.
+    let key = &web();
+    let same = (0..8).map(|_| store.record(key, stored("1.0.0", "same")).boxed_local());
+    let versions: Vec<_> = (0..8).map(|n| format!("2.{n}.0")).collect();
+    let each = versions.iter().map(|version| store.record(key, stored(version, version)).boxed_local());
+    let recorded: Vec<_> = join_all(same.chain(each)).await.into_iter().map(Result::unwrap).collect();
+    let appended = recorded.iter().filter(|recorded| matches!(recorded, Recorded::Appended(_))).count();
+    // A writer whose answer was lost on the way tries again and finds its own event: it counts as recorded already.
+    assert!(appended <= 9, "{recorded:?}");
+    let head = store.head(&web()).await.unwrap().unwrap();
+    assert_eq!(head.seq, 9);
+    let mut heads = Vec::new();
+    for partition in 0..orbit_plane::chart_store::HEAD_PARTITIONS {
+        heads.extend(store.heads(partition, None, 10).await.unwrap());
+    }
+    assert_eq!(heads, [head]);
+    assert_whole(store).await;
+}
+
+async fn a_purged_version_leaves_a_tombstone(under: Under) {
+    let store = &under.store;
+    store.record(&web(), stored("1.0.0", "a")).await.unwrap();
+    let purged = || Fact::Purged { version: "1.0.0".into(), release_digest: release("1.0.0", "a").digest };
+    store.record(&web(), by("maria", purged())).await.unwrap();
+    assert_eq!(store.record(&web(), by("maria", purged())).await.unwrap(), Recorded::Already);
+    let record = store.release(&web(), "1.0.0").await.unwrap().unwrap();
+    assert!(record.purged_at.is_some() && record.chart.is_none());
+    let other = store.record(&web(), stored("1.0.0", "b")).await;
+    assert!(matches!(other, Err(ChartStoreError::VersionPurged { .. })), "{other:?}");
+    assert_whole(store).await;
+}
+
+async fn releases_are_found_by_digest_and_user_within_a_tenant(under: Under) {
+    let store = &under.store;
+    for version in ["1.0.0", "1.1.0", "1.2.0"] {
+        store.record(&web(), stored(version, "same image")).await.unwrap();
+    }
+    store.record(&ApplicationKey::new("other", "web"), stored("1.0.0", "same image")).await.unwrap();
+    let image = image("same image").digest;
+    let first = store.releases_by_digest("shop", &image, None, 2).await.unwrap();
+    let second = store.releases_by_digest("shop", &image, first.next.as_deref(), 2).await.unwrap();
+    let found: Vec<_> = first.items.iter().chain(&second.items).map(|r| (r.key.clone(), r.version.as_str())).collect();
+    assert_eq!(found, ["1.0.0", "1.1.0", "1.2.0"].map(|version| (web(), version)));
+    assert_eq!(second.next, None);
+    let mine = store.releases_by_user("shop", "maria", None, 10).await.unwrap();
+    assert_eq!(mine.items.len(), 3);
+    assert!(store.releases_by_user("elsewhere", "maria", None, 10).await.unwrap().items.is_empty());
+}
+
+async fn links_are_an_applications_own(under: Under) {
+    let store = &under.store;
+    let digests: Vec<_> = (0..120).map(|n| Digest::of(format!("blob {n}"))).collect();
+    assert_eq!(store.link(&web(), &digests).await.unwrap(), 120);
+    assert_eq!(store.link(&web(), &digests).await.unwrap(), 0);
+    assert!(store.is_linked(&web(), &digests[7]).await.unwrap());
+    assert!(!store.is_linked(&ApplicationKey::new("other", "web"), &digests[7]).await.unwrap());
+    let first = store.links(&web(), None, 100).await.unwrap();
+    let rest = store.links(&web(), first.next.as_deref(), 100).await.unwrap();
+    assert_eq!((first.items.len(), rest.items.len(), rest.next), (100, 20, None));
+    store.unlink(&web(), &digests).await.unwrap();
+    assert!(store.links(&web(), None, 10).await.unwrap().items.is_empty());
+}
+
+fn session(id: &str) -> UploadSession {
+    UploadSession {
+        id: id.into(),
+        key: web(),
+        expected: Digest::of("0123456789"),
+        size: 10,
+        key_hash: Digest::of("key"),
+        offset: 0,
+        state: SessionState::Open,
+        expires_at: Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap() + 1.hour(),
+    }
+}
+
+fn chunk(id: &str, size: u64) -> StagedChunk {
+    StagedChunk { id: id.into(), size }
+}
+
+async fn a_session_moves_forward_by_compare_and_set(under: Under) {
+    let store = &under.store;
+    let opened = store.open_session(&session("s")).await.unwrap();
+    assert_eq!(opened, session_like(&opened));
+    let racers = ["a", "b", "c", "d"].map(|id| store.advance_session("s", 0, chunk(id, 4)).boxed_local());
+    let advanced: Vec<_> = join_all(racers).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(advanced.iter().filter(|advance| **advance == Advance::Advanced).count(), 1, "{advanced:?}");
+    assert!(advanced.contains(&Advance::OffsetMoved { offset: 4 }));
+    assert_eq!(store.session_chunks("s").await.unwrap().len(), 1);
+    let incomplete = store.complete_session("s").await;
+    assert!(
+        matches!(incomplete, Err(ChartStoreError::SessionIncomplete { offset: 4, size: 10, .. })),
+        "{incomplete:?}"
+    );
+    assert!(matches!(store.advance_session("s", 4, chunk("e", 7)).await, Err(ChartStoreError::TooLarge(_))));
+    store.advance_session("s", 4, chunk("f", 6)).await.unwrap();
+    store.complete_session("s").await.unwrap();
+    let complete = store.open_session(&UploadSession { key_hash: Digest::of("late"), ..session("s") }).await.unwrap();
+    assert_eq!((complete.state, complete.key_hash), (SessionState::Complete, Digest::of("key")));
+    store.delete_session("s").await.unwrap();
+    assert_eq!(store.session("s").await.unwrap(), None);
+    assert!(matches!(store.session_chunks("s").await, Err(ChartStoreError::SessionUnknown { .. })));
+}
+
+/// A session as it was opened, whatever its expiry.
+fn session_like(opened: &UploadSession) -> UploadSession {
+    UploadSession { expires_at: opened.expires_at, ..session(&opened.id) }
+}
+
+async fn a_session_starts_over(under: Under) {
+    let store = &under.store;
+    store.open_session(&session("s")).await.unwrap();
+    store.advance_session("s", 0, chunk("a", 4)).await.unwrap();
+    store.reset_session("s").await.unwrap();
+    assert_eq!(store.session("s").await.unwrap().unwrap().offset, 0);
+    assert_eq!(store.session_chunks("s").await.unwrap(), []);
+    store.advance_session("s", 0, chunk("b", 10)).await.unwrap();
+    assert_eq!(store.session_chunks("s").await.unwrap(), [chunk("b", 10)]);
+    let replaced = store.open_session(&UploadSession { key_hash: Digest::of("new"), ..session("s") }).await.unwrap();
+    assert_eq!((replaced.key_hash, replaced.offset), (Digest::of("new"), 10));
+    assert_eq!(store.expired_sessions(Timestamp::now(), 10).await.unwrap(), [""; 0]);
+    assert_eq!(store.expired_sessions(Timestamp::now() + 2.hours(), 10).await.unwrap(), ["s"]);
+}
+
+async fn tampering_is_found(under: Under) {
+    let store = &under.store;
+    for version in ["1.0.0", "1.1.0", "1.2.0"] {
+        store.record(&web(), stored(version, version)).await.unwrap();
+    }
+    store.record(&web(), selected("1.2.0")).await.unwrap();
+    assert_whole(store).await;
+    for (sort, what) in [
+        ("event/00000000000000000002", "an event is missing"),
+        ("id/", "could be recorded again"),
+        ("lane/selection/prod", "is not what the journal says"),
+        ("release/1.1.0", "is in the journal but not in the store"),
+        ("environment/prod", "is in the journal but not in the store"),
+    ] {
+        let found = under.table.query(&Range::new("orbit/application/shop/web", sort), 1).await.unwrap();
+        let item = found.first().unwrap();
+        under.table.transact(&[Write::delete(item.key.clone(), Condition::Any)]).await.unwrap();
+        let findings = verify(store).await.unwrap();
+        assert!(findings.iter().any(|finding| finding.problem.contains(what)), "{sort}: {findings:?}");
+        under.table.transact(&[Write::put(item.key.clone(), item.body.clone(), Condition::Any)]).await.unwrap();
+        assert_whole(store).await;
+    }
+    let at = ItemKey::new("orbit/application/shop/web", "event/00000000000000000002");
+    let item = under.table.get(&at).await.unwrap().unwrap();
+    let forged = item.body.replace("maria", "jonas");
+    under.table.transact(&[Write::put(at, forged, Condition::Any)]).await.unwrap();
+    let findings = verify(store).await.unwrap();
+    assert!(findings.iter().any(|finding| finding.problem.contains("was changed")), "{findings:?}");
+}

@@ -1,0 +1,263 @@
+//! The transition: one event, with all that it changes, in one transaction.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ChartStore, ChartStoreError, EnvironmentRecord, Event, Fact, Recurrence, SCHEMA_VERSION, SpecText,
+    changes::{Change, changes},
+    store::{decode, encode},
+    table::{Condition, Item, ItemKey, TableError, Write},
+};
+use crate::{
+    digest::Digest,
+    release::{ApplicationKey, ReleaseRecord},
+};
+
+/// How often a transition is tried while others append to the same journal.
+const ATTEMPTS: u32 = 24;
+
+/// A fact to be recorded.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Who caused it.
+    pub actor: String,
+    /// What happened.
+    pub fact: Fact,
+    /// The spec that asked for it.
+    pub spec: Option<SpecText>,
+    /// The packaged chart, with [`Fact::Charted`]. A larger one than an item takes lies in the Harbor instead.
+    pub chart_package: Option<Bytes>,
+}
+
+/// What became of a fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)]
+pub enum Recorded {
+    /// It is the journal's newest event.
+    Appended(Event),
+    /// It was recorded before, or is the state of its lane already.
+    Already,
+}
+
+/// The end of an application's journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Head {
+    /// The application.
+    #[serde(flatten)]
+    pub key: ApplicationKey,
+    /// The newest event's position.
+    pub seq: u64,
+    /// The newest event's [`Event::hash`].
+    pub hash: Digest,
+}
+
+/// The last state of a fact that recurs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Lane {
+    /// The event that brought it.
+    pub id: Digest,
+    /// [`Fact::state`].
+    pub state: Digest,
+}
+
+/// An event's identity. A fact that recurs carries its lane's previous id, so that coming back to a state is new.
+pub(super) fn event_id(plane: &str, key: &ApplicationKey, fact: &Fact, previous: Option<&Digest>) -> Digest {
+    // Nothing happens in a cluster yet; its place in the identity is taken.
+    let cluster: Option<&str> = None;
+    Digest::of_canonical(&(
+        (plane, &key.namespace, &key.application),
+        (fact.version(), fact.transition(), fact.digest()),
+        (fact.environment(), cluster, previous),
+    ))
+}
+
+/// Everything a transition depends on, as it was read.
+struct Before {
+    head: Option<(Head, Item)>,
+    lane: Option<(Lane, Item)>,
+    release: Option<(ReleaseRecord, Item)>,
+    environment: Option<(EnvironmentRecord, Item)>,
+}
+
+impl ChartStore {
+    /// Records a fact: once, whoever tries, however often, and whatever dies in between.
+    pub async fn record(&self, key: &ApplicationKey, entry: Entry) -> Result<Recorded, ChartStoreError> {
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                // Others were faster; a little disorder lets everybody through.
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=10 * u64::from(attempt)))).await;
+            }
+            let before = self.before(key, &entry.fact).await?;
+            if before.lane.as_ref().is_some_and(|(lane, _)| lane.state == entry.fact.state()) {
+                return Ok(Recorded::Already);
+            }
+            let id = event_id(self.plane(), key, &entry.fact, before.lane.as_ref().map(|(lane, _)| &lane.id));
+            if self.table.get(&self.layout.marker(key, &id)).await?.is_some() {
+                return Ok(Recorded::Already);
+            }
+            let Some((event, writes)) = self.transition(key, &entry, before, id)? else {
+                return Ok(Recorded::Already);
+            };
+            match self.commit("journal", &writes).await {
+                Ok(()) => {
+                    self.announce_append();
+                    return Ok(Recorded::Appended(event));
+                }
+                Err(TableError::ConditionFailed { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(ChartStoreError::contended_journal(key))
+    }
+
+    /// The end of an application's journal.
+    pub async fn head(&self, key: &ApplicationKey) -> Result<Option<Head>, ChartStoreError> {
+        self.read_body(&self.layout.head(key)).await
+    }
+
+    /// The ends of the journals in one of the [`HEAD_PARTITIONS`](super::HEAD_PARTITIONS), in the order of their keys.
+    pub async fn heads(
+        &self,
+        partition: u8,
+        after: Option<&ApplicationKey>,
+        limit: usize,
+    ) -> Result<Vec<Head>, ChartStoreError> {
+        self.table.query(&self.layout.heads(partition, after), limit).await?.iter().map(decode).collect()
+    }
+
+    /// The events that follow a position, in order.
+    pub async fn events(
+        &self,
+        key: &ApplicationKey,
+        after_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<Event>, ChartStoreError> {
+        let items = self.table.query(&self.layout.events(key, after_seq), limit).await?;
+        items.iter().map(read_event).collect()
+    }
+
+    async fn before(&self, key: &ApplicationKey, fact: &Fact) -> Result<Before, ChartStoreError> {
+        // The head first: if it stands at the end, nothing that is read after it has changed.
+        let head = self.read(&self.layout.head(key)).await?;
+        let lane = match fact.recurrence() {
+            Recurrence::Once => None,
+            Recurrence::Lane(lane) => self.read(&self.layout.lane(key, &lane)).await?,
+        };
+        let release = match fact.version() {
+            Some(version) => self.read(&self.layout.release(key, version)).await?,
+            None => None,
+        };
+        let environment = match fact.environment() {
+            Some(environment) => self.read(&self.layout.environment(key, environment)).await?,
+            None => None,
+        };
+        Ok(Before { head, lane, release, environment })
+    }
+
+    /// The event and the writes of a transition, or none where there is nothing to record.
+    fn transition(
+        &self,
+        key: &ApplicationKey,
+        entry: &Entry,
+        before: Before,
+        id: Digest,
+    ) -> Result<Option<(Event, Vec<Write>)>, ChartStoreError> {
+        let event = Event {
+            schema_version: SCHEMA_VERSION,
+            plane: self.plane().to_owned(),
+            key: key.clone(),
+            seq: before.head.as_ref().map_or(1, |(head, _)| head.seq + 1),
+            prev_hash: before.head.as_ref().map(|(head, _)| head.hash),
+            id,
+            time: now(),
+            actor: entry.actor.clone(),
+            fact: entry.fact.clone(),
+            spec: entry.spec.clone(),
+        };
+        let release = before.release.as_ref().map(|(record, _)| record);
+        let environment = before.environment.as_ref().map(|(record, _)| record);
+        let change = match changes(&event, release, environment)? {
+            Some(change) => change,
+            None => return Ok(None),
+        };
+        let head = Head { key: key.clone(), seq: event.seq, hash: event.hash() };
+        let head_before = before.head.as_ref().map(|(_, item)| item);
+        let mut writes = vec![
+            Write::put(self.layout.head(key), encode(&head), Condition::unchanged(head_before)),
+            Write::put(self.layout.event(key, event.seq), encode(&event), Condition::Absent),
+            Write::put(self.layout.marker(key, &id), encode(&event.seq), Condition::Absent),
+        ];
+        if let Recurrence::Lane(lane) = event.fact.recurrence() {
+            let state = Lane { id, state: event.fact.state() };
+            let lane_before = before.lane.as_ref().map(|(_, item)| item);
+            writes.push(Write::put(self.layout.lane(key, &lane), encode(&state), Condition::unchanged(lane_before)));
+        }
+        self.domain_writes(&event, change, entry.chart_package.as_ref(), &before, &mut writes)?;
+        Ok(Some((event, writes)))
+    }
+
+    fn domain_writes(
+        &self,
+        event: &Event,
+        change: Change,
+        package: Option<&Bytes>,
+        before: &Before,
+        writes: &mut Vec<Write>,
+    ) -> Result<(), ChartStoreError> {
+        let key = &event.key;
+        let mut put = |at: ItemKey, body: String, before: Option<&Item>| {
+            writes.push(Write::put(at, body, Condition::unchanged(before)));
+        };
+        if let Some(record) = &change.release {
+            let at = self.layout.release(key, &record.release.version);
+            put(at, encode(record), before.release.as_ref().map(|(_, item)| item));
+        }
+        if let Some(record) = &change.environment {
+            let at = self.layout.environment(key, &record.environment);
+            put(at, encode(record), before.environment.as_ref().map(|(_, item)| item));
+        }
+        for (at, reference) in self.index(event) {
+            writes.push(Write::put(at, encode(&reference), Condition::Any));
+        }
+        match &event.fact {
+            Fact::Charted { version, chart } => {
+                if let Some(package) = package {
+                    if Digest::of(package) != chart.package {
+                        let problem = format!("it is not the {} that its record names", chart.package);
+                        return Err(ChartStoreError::ChartPackage { version: version.clone(), problem });
+                    }
+                    let at = self.layout.chart(key, version);
+                    writes.push(Write::put_blob(at, encode(&chart.package), package.clone(), Condition::Any));
+                }
+            }
+            Fact::Purged { version, .. } => {
+                writes.push(Write::delete(self.layout.chart(key, version), Condition::Any));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// An event as it is stored, unless a newer program wrote it.
+pub(super) fn read_event(item: &Item) -> Result<Event, ChartStoreError> {
+    let event: Event = decode(item)?;
+    if event.schema_version > SCHEMA_VERSION {
+        return Err(ChartStoreError::NewerSchema {
+            item: item.key.to_string(),
+            found: event.schema_version,
+            known: SCHEMA_VERSION,
+        });
+    }
+    Ok(event)
+}
+
+/// To the millisecond: what every database and every reader can hold.
+fn now() -> Timestamp {
+    Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or(Timestamp::UNIX_EPOCH)
+}

@@ -1,0 +1,149 @@
+//! Whether a journal is whole, and whether the store is what the journal says.
+
+use std::collections::BTreeMap;
+
+use super::{
+    ChartStore, ChartStoreError, EnvironmentRecord, Event, HEAD_PARTITIONS, Head, Recurrence,
+    changes::changes,
+    journal::{Lane, event_id, read_event},
+};
+use crate::{
+    digest::Digest,
+    release::{ApplicationKey, ReleaseRecord},
+};
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is about.
+    pub subject: String,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// Checks every application: the chain of its events, their identities, and that replaying them gives what is stored.
+pub async fn verify(store: &ChartStore) -> Result<Vec<Finding>, ChartStoreError> {
+    const AT_ONCE: usize = 100;
+    let mut findings = Vec::new();
+    for partition in 0..HEAD_PARTITIONS {
+        let mut after: Option<ApplicationKey> = None;
+        loop {
+            let heads = store.heads(partition, after.as_ref(), AT_ONCE).await?;
+            for head in &heads {
+                findings.extend(verify_application(store, head).await?);
+            }
+            if heads.len() < AT_ONCE {
+                break;
+            }
+            after = heads.last().map(|head| head.key.clone());
+        }
+    }
+    Ok(findings)
+}
+
+/// What replaying a journal gives.
+#[derive(Default)]
+struct Replay {
+    seq: u64,
+    hash: Option<Digest>,
+    lanes: BTreeMap<String, Lane>,
+    releases: BTreeMap<String, ReleaseRecord>,
+    environments: BTreeMap<String, EnvironmentRecord>,
+}
+
+impl Replay {
+    /// Takes the next event; what is wrong with it.
+    fn take(&mut self, plane: &str, event: &Event) -> Vec<String> {
+        let mut problems = Vec::new();
+        if event.seq != self.seq + 1 {
+            problems.push(format!("follows event {}: an event is missing", self.seq));
+        }
+        if event.prev_hash != self.hash {
+            problems.push("does not continue the chain: it or the event before it was changed".to_owned());
+        }
+        let lane = match event.fact.recurrence() {
+            Recurrence::Once => None,
+            Recurrence::Lane(lane) => Some(lane),
+        };
+        let previous = lane.as_ref().and_then(|lane| self.lanes.get(lane));
+        if event.id != event_id(plane, &event.key, &event.fact, previous.map(|lane| &lane.id)) {
+            problems.push("has an id that is not its own".to_owned());
+        }
+        if let Some(lane) = lane {
+            self.lanes.insert(lane, Lane { id: event.id, state: event.fact.state() });
+        }
+        let release = event.fact.version().and_then(|version| self.releases.get(version));
+        let environment = event.fact.environment().and_then(|environment| self.environments.get(environment));
+        match changes(event, release, environment) {
+            Ok(Some(change)) => {
+                self.releases.extend(change.release.map(|record| (record.release.version.clone(), record)));
+                self.environments.extend(change.environment.map(|record| (record.environment.clone(), record)));
+            }
+            Ok(None) => problems.push("records what was recorded before".to_owned()),
+            Err(error) => problems.push(format!("could not have happened: {error}")),
+        }
+        self.seq = event.seq;
+        self.hash = Some(event.hash());
+        problems
+    }
+}
+
+async fn verify_application(store: &ChartStore, head: &Head) -> Result<Vec<Finding>, ChartStoreError> {
+    let key = &head.key;
+    let mut findings = Vec::new();
+    let mut found = |subject: String, problem: String| findings.push(Finding { subject, problem });
+    let mut replay = Replay::default();
+    for item in store.all(store.layout.events(key, 0)).await? {
+        let event = match read_event(&item) {
+            Ok(event) => event,
+            Err(error) => {
+                found(item.key.to_string(), error.to_string());
+                continue;
+            }
+        };
+        let subject = format!("event {} of {key}", event.seq);
+        for problem in replay.take(store.plane(), &event) {
+            found(subject.clone(), problem);
+        }
+        match store.read_body::<u64>(&store.layout.marker(key, &event.id)).await? {
+            Some(seq) if seq == event.seq => {}
+            Some(seq) => found(subject, format!("its marker names event {seq}")),
+            None => found(subject, "its marker is missing: the fact could be recorded again".to_owned()),
+        }
+    }
+    if (replay.seq, replay.hash) != (head.seq, Some(head.hash)) {
+        found(
+            format!("the journal of {key}"),
+            format!("ends at event {} where its head says {}", replay.seq, head.seq),
+        );
+    }
+    for (name, lane) in &replay.lanes {
+        if store.read_body::<Lane>(&store.layout.lane(key, name)).await?.as_ref() != Some(lane) {
+            found(format!("lane {name} of {key}"), "is not what the journal says".to_owned());
+        }
+    }
+    for item in store.all(store.layout.releases(key, None)).await? {
+        let record: ReleaseRecord = super::store::decode(&item)?;
+        match replay.releases.remove(&record.release.version) {
+            Some(replayed) if replayed == record => {}
+            _ => {
+                found(format!("release {} of {key}", record.release.version), "is not what the journal says".to_owned())
+            }
+        }
+    }
+    for version in replay.releases.keys() {
+        found(format!("release {version} of {key}"), "is in the journal but not in the store".to_owned());
+    }
+    for record in store.environments(key).await? {
+        match replay.environments.remove(&record.environment) {
+            Some(replayed) if replayed == record => {}
+            _ => {
+                found(format!("environment {} of {key}", record.environment), "is not what the journal says".to_owned())
+            }
+        }
+    }
+    for environment in replay.environments.keys() {
+        found(format!("environment {environment} of {key}"), "is in the journal but not in the store".to_owned());
+    }
+    Ok(findings)
+}
