@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{ManifestorError, error::read_document};
 use crate::{api::PortProtocol, digest::Digest, image_harbor::ImageHarbor};
@@ -58,9 +59,16 @@ pub struct Healthcheck {
 impl ImageConfig {
     /// Reads an image config.
     pub fn parse(json: &[u8]) -> Result<Self, ManifestorError> {
-        let document: Document = serde_json::from_slice(json)
-            .map_err(|e| ManifestorError::Image(format!("the image config is not what OCI says it is: {e}")))?;
-        let config = document.config.unwrap_or_default();
+        let invalid = |e: &dyn std::fmt::Display| {
+            ManifestorError::Image(format!("the image config is not what OCI says it is: {e}"))
+        };
+        // Objects by their type first: a derived reader would take arrays for them.
+        let mut document: serde_json::Map<String, Value> = serde_json::from_slice(json).map_err(|e| invalid(&e))?;
+        let config = match document.remove("config") {
+            None | Some(Value::Null) => Config::default(),
+            Some(config @ Value::Object(_)) => serde_json::from_value(config).map_err(|e| invalid(&e))?,
+            Some(_) => return Err(invalid(&"config is no object")),
+        };
         Ok(Self {
             user: config.user.unwrap_or_default().trim().to_owned(),
             exposed_ports: config
@@ -101,11 +109,6 @@ impl ImageConfig {
 /// Reads what the image config `config` says.
 pub async fn read_image_config(harbor: &dyn ImageHarbor, config: &Digest) -> Result<ImageConfig, ManifestorError> {
     ImageConfig::parse(&read_document(harbor, config, "image config").await?)
-}
-
-#[derive(Deserialize)]
-struct Document {
-    config: Option<Config>,
 }
 
 /// The keys of sets are objects in this format: `{"8080/tcp": {}}`.

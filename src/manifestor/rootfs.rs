@@ -84,8 +84,15 @@ async fn look(harbor: &dyn ImageHarbor, layer: &Layer, target: &str, max: u64) -
     let bytes = harbor.read(&layer.digest, None).await.map_err(FileError::Harbor)?.map_err(std::io::Error::other);
     let limit = layer.size.saturating_mul(MAX_INFLATION).saturating_add(INFLATION_FLOOR);
     let outcome = async {
-        let stream = inflate(StreamReader::new(bytes)).await?.take(limit);
-        search(LayerReader::new(stream), target, max).await
+        let mut stream = inflate(StreamReader::new(bytes)).await?.take(limit);
+        let view = search(LayerReader::new(&mut stream), target, max).await;
+        if stream.limit() == 0 {
+            return Err(std::io::Error::other(format!(
+                "it inflates to more than {limit} bytes, far beyond its {} compressed ones",
+                layer.size
+            )));
+        }
+        view
     };
     outcome.await.map_err(|e| match e.downcast::<HarborError>() {
         Ok(e) => FileError::Harbor(e),
