@@ -1,13 +1,318 @@
-//! `orbit upload`.
+//! `orbit upload`: an `ImageUpload` with the user's own kubeconfig, and the archive's bytes to where its status says.
+//!
+//! Running the same command again after an interruption goes on where the last run stopped: the same file has the
+//! same upload key, and the server knows how many bytes it has.
 
-/// Hand an image to the plane: an archive file or a reference.
+mod archive;
+mod assignment;
+mod follow;
+mod key;
+mod manifest;
+mod progress;
+mod report;
+mod send;
+mod server;
+mod source;
+
+#[cfg(test)]
+mod tests;
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, bail};
+use jiff::{SignedDuration, Timestamp};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use url::Url;
+
+use self::{
+    archive::Archive,
+    assignment::Assignment,
+    follow::{Asked, Follower, Stage},
+    key::UploadKey,
+    manifest::{FIELD_MANAGER, Request},
+    progress::Progress,
+    report::{Format, Report},
+    send::{SendError, Sender},
+    source::Source,
+};
+use crate::{
+    api::{Condition, ContainerPort, ImageUpload, RetentionPolicy},
+    failpoint,
+};
+
+/// Hand an image to the plane: an archive file or a reference
+///
+/// The archive is what `docker save`, `buildah push docker-archive:` or `oci-archive:` write. An interrupted upload
+/// goes on where it stopped when the same command is run again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    #[command(flatten)]
-    stores: crate::settings::StoreSettings,
+    /// Archive file, or reference of an image in a registry with its tag or digest
+    #[arg(value_name = "FILE|REFERENCE")]
+    image: String,
+    /// The application the image is of
+    #[arg(long, short)]
+    application: String,
+    /// Version of the release, as in 1.4.0
+    #[arg(long = "version", short = 'V', value_name = "VERSION")]
+    version: String,
+    /// Environment the release may go to; may be repeated
+    #[arg(long = "environment", short, value_name = "ENVIRONMENT")]
+    environments: Vec<String>,
+    /// Configuration entry; may be repeated and wins over --config-file
+    #[arg(long, value_name = "KEY=VALUE")]
+    config: Vec<Assignment>,
+    /// File of KEY=VALUE lines; empty lines and those that start with # do not count
+    #[arg(long, value_name = "FILE")]
+    config_file: Option<PathBuf>,
+    /// Who answers for the release
+    #[arg(long)]
+    owner: Option<String>,
+    /// Label of your own to find the release by; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    metadata: Vec<Assignment>,
+    /// How many pods run
+    #[arg(long)]
+    replicas: Option<i32>,
+    /// Port the container listens on; may be repeated [default: what the image exposes]
+    #[arg(long = "port", value_name = "[NAME=]PORT[/PROTOCOL]", value_parser = manifest::parse_port)]
+    ports: Vec<ContainerPort>,
+    /// Secret whose entries become environment variables; may be repeated
+    #[arg(long = "secret", value_name = "NAME")]
+    secrets: Vec<String>,
+    /// What becomes of the stored data when the ImageUpload is deleted
+    #[arg(long, value_parser = manifest::parse_retention, value_name = "Retain|Delete")]
+    retention: Option<RetentionPolicy>,
+    /// Secret with the registry's credentials, for a reference
+    #[arg(long, value_name = "NAME")]
+    pull_secret: Option<String>,
+    /// Name of the ImageUpload [default: the application's]
+    #[arg(long)]
+    name: Option<String>,
+    /// Namespace of the ImageUpload [default: the kubeconfig's current one]
+    #[arg(long, short)]
+    namespace: Option<String>,
+    /// Kubeconfig file [default: $KUBECONFIG, ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig [default: its current one]
+    #[arg(long)]
+    context: Option<String>,
+    /// Take over fields that somebody else manages
+    #[arg(long)]
+    force_conflicts: bool,
+    /// Where to send the bytes instead of the host in status.upload.url
+    #[arg(long, env = "ORBIT_SERVER", value_name = "URL")]
+    server: Option<Url>,
+    /// Certificates (PEM) to trust besides the system's when sending the bytes
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Wait until the release is ready; this is the default
+    #[arg(long, overrides_with = "no_wait")]
+    wait: bool,
+    /// Return as soon as the plane has all it needs
+    #[arg(long)]
+    no_wait: bool,
+    /// How long to wait for the plane at a time, the sending of bytes not counted
+    #[arg(long, default_value = "10m", value_parser = parse_timeout)]
+    timeout: Duration,
+    /// How to print the result
+    #[arg(long, short, value_enum, default_value_t = Format::Text)]
+    output: Format,
 }
 
 /// Runs it.
-pub async fn run(_args: Args) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let progress = Progress::new();
+    let source = Source::of(&args.image)?;
+    let archive = match &source {
+        Source::Archive(path) => Some(Archive::read(path, &progress).await?),
+        Source::Reference(_) => None,
+    };
+    let (client, cluster) = connect(&args).await?;
+    let namespace = args.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
+    let name = args.name.clone().unwrap_or_else(|| args.application.clone());
+    let key = match &archive {
+        Some(archive) => Some(UploadKey::of(&key::directory()?, &[&cluster, &namespace, &name], &archive.sha256)?),
+        None => None,
+    };
+    let request = request(&args, &namespace, &name, &source, archive.as_ref(), key.as_ref())?;
+    let job = Job { api: Api::namespaced(client, &namespace), request, args, progress };
+
+    let applied = Box::new(job.apply(None).await?);
+    let outcome = match archive.as_ref().zip(key.as_ref()) {
+        None if job.args.no_wait => Ok(Outcome::Done(applied)),
+        archive => job.see_through(applied, archive).await,
+    };
+    job.progress.finish();
+    let outcome = outcome?;
+    match outcome {
+        Outcome::Done(object) => {
+            if let Some(key) = key.filter(|_| object.status.as_ref().is_some_and(|s| s.release.is_some())) {
+                key.forget();
+            }
+            println!("{}", Report::of(&object).print(job.args.output)?);
+            Ok(())
+        }
+        Outcome::Stalled(object, condition) => {
+            if job.args.output == Format::Json {
+                println!("{}", Report::of(&object).print(job.args.output)?);
+            }
+            bail!("{namespace}/{name} is stalled: {}: {}", condition.reason, condition.message)
+        }
+    }
+}
+
+/// How it ended.
+enum Outcome {
+    Done(Box<ImageUpload>),
+    Stalled(Box<ImageUpload>, Condition),
+}
+
+/// One run of the command.
+struct Job {
+    api: Api<ImageUpload>,
+    request: Request,
+    args: Args,
+    progress: Progress,
+}
+
+/// How long a key that was just announced may be refused: the plane takes note of it at its next look.
+const KEY_PATIENCE: Duration = Duration::from_secs(30);
+/// How many sessions are tried before giving up: one may expire or be lost on the way.
+const MAX_SESSIONS: usize = 3;
+
+impl Job {
+    /// Applies the ImageUpload; `requested_at` asks the plane to look at it once more.
+    async fn apply(&self, requested_at: Option<Timestamp>) -> anyhow::Result<ImageUpload> {
+        let mut parameters = PatchParams::apply(FIELD_MANAGER);
+        parameters.force = self.args.force_conflicts;
+        let manifest = self.request.manifest(requested_at);
+        let applied = self.api.patch(&self.request.name, &parameters, &Patch::Apply(&manifest)).await;
+        let object = applied.map_err(|error| server::explain(error, &self.request))?;
+        failpoint::after_write("apply ImageUpload");
+        Ok(object)
+    }
+
+    /// Follows the object to its end, sending the archive's bytes when they are asked for.
+    async fn see_through(
+        &self,
+        applied: Box<ImageUpload>,
+        archive: Option<(&Archive, &UploadKey)>,
+    ) -> anyhow::Result<Outcome> {
+        let asked = Asked::by(&applied, archive.map(|(archive, _)| archive.sha256));
+        let mut follower = Follower::of(self.api.clone(), &self.request.name, asked);
+        let sender = Sender::new(self.args.ca_file.as_deref())?;
+        let mut sessions: Vec<String> = Vec::new();
+        let mut seen: Option<Box<ImageUpload>> = None;
+        loop {
+            let url = match follower.next(self.args.timeout, &sessions, &self.progress).await? {
+                Stage::Ready(object) => return Ok(Outcome::Done(object)),
+                Stage::Stalled(object, condition) => return Ok(Outcome::Stalled(object, condition)),
+                Stage::Stored(object) if self.args.no_wait => return Ok(Outcome::Done(object)),
+                Stage::Stored(object) | Stage::Waiting(object) => {
+                    seen = Some(object);
+                    continue;
+                }
+                Stage::Send(url) => url,
+            };
+            let Some((archive, key)) = archive else { continue };
+            if sessions.len() == MAX_SESSIONS {
+                bail!(
+                    "{MAX_SESSIONS} upload sessions ended before the archive was stored: `kubectl describe imageupload {}` may tell why",
+                    self.request.name
+                );
+            }
+            let target = server::target(&url, self.args.server.as_ref())?;
+            sessions.push(url);
+            match self.send(&sender, archive, &target, key).await {
+                Ok(()) if self.args.no_wait => return Ok(Outcome::Done(seen.unwrap_or(applied))),
+                Ok(()) => {}
+                // Stored meanwhile by another run, or expired: the plane says which when it is asked to look.
+                Err(SendError::SessionGone) => {
+                    self.apply(Some(Timestamp::now())).await?;
+                }
+                Err(error) => return Err(error).with_context(|| format!("sending {}", archive.path.display())),
+            }
+            follower.restart_clock();
+        }
+    }
+
+    async fn send(&self, sender: &Sender, archive: &Archive, target: &Url, key: &UploadKey) -> Result<(), SendError> {
+        let until = tokio::time::Instant::now() + KEY_PATIENCE;
+        loop {
+            match sender.send(archive, target, key, &self.progress).await {
+                Err(SendError::KeyRefused) if tokio::time::Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                end => return end,
+            }
+        }
+    }
+}
+
+fn request(
+    args: &Args,
+    namespace: &str,
+    name: &str,
+    source: &Source,
+    archive: Option<&Archive>,
+    key: Option<&UploadKey>,
+) -> anyhow::Result<Request> {
+    let from_file = match &args.config_file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+            assignment::parse_file(&text).with_context(|| path.display().to_string())?
+        }
+        None => Vec::new(),
+    };
+    let mut config = assignment::to_map(from_file).context("--config-file")?;
+    config.extend(assignment::to_map(args.config.clone()).context("--config")?);
+    if args.pull_secret.is_some() && archive.is_some() {
+        bail!("--pull-secret belongs to a reference: an archive is sent from here and needs no registry");
+    }
+    Ok(Request {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        application: args.application.clone(),
+        version: args.version.clone(),
+        source: source.to_image_source(archive, args.pull_secret.as_deref()),
+        key_hash: key.map(UploadKey::hash),
+        environments: args.environments.clone(),
+        config,
+        owner: args.owner.clone(),
+        metadata: assignment::to_map(args.metadata.clone()).context("--metadata")?,
+        replicas: args.replicas,
+        ports: args.ports.clone(),
+        secrets: args.secrets.clone(),
+        retention: args.retention,
+    })
+}
+
+/// A client as the kubeconfig says, and the API server's address.
+async fn connect(args: &Args) -> anyhow::Result<(Client, String)> {
+    let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
+    let config = match &args.kubeconfig {
+        Some(path) => {
+            let file = Kubeconfig::read_from(path).with_context(|| format!("reading {}", path.display()))?;
+            kube::Config::from_custom_kubeconfig(file, &options).await.context("the kubeconfig cannot be used")?
+        }
+        None if args.context.is_some() => {
+            kube::Config::from_kubeconfig(&options).await.context("the kubeconfig cannot be used")?
+        }
+        None => kube::Config::infer().await.context("no kubeconfig was found")?,
+    };
+    let cluster = config.cluster_url.to_string();
+    Ok((Client::try_from(config).context("no connection to the API server")?, cluster))
+}
+
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    text.parse::<SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "a duration is expected, as in 90s or 10m".to_owned())
 }

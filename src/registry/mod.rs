@@ -24,6 +24,8 @@ pub mod sessions;
 mod upload;
 
 #[cfg(test)]
+pub(crate) mod memory;
+#[cfg(test)]
 mod tests;
 
 use std::{sync::Arc, time::Duration};
