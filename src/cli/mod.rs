@@ -20,7 +20,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Controller(controller::Args),
-    Upload(upload::Args),
+    Upload(Box<upload::Args>),
     Lifecycle(lifecycle::Args),
     Viewport(viewport::Args),
     Verify(verify::Args),
@@ -32,7 +32,7 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Controller(args) => controller::run(args).await,
-            Command::Upload(args) => upload::run(args).await,
+            Command::Upload(args) => upload::run(*args).await,
             Command::Lifecycle(args) => lifecycle::run(args).await,
             Command::Viewport(args) => viewport::run(args).await,
             Command::Verify(args) => verify::run(args).await,

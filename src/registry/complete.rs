@@ -14,7 +14,7 @@ use super::{
     Registry,
     refusal::Refusal,
     session::Position,
-    sessions::{SessionState, UploadSession},
+    sessions::{SessionError, SessionState, UploadSession},
 };
 use crate::{
     digest::{Digest, Hasher},
@@ -79,20 +79,30 @@ async fn verify(registry: &Registry, session: &UploadSession) -> Result<(), Refu
 
 /// The digest of all pieces in order; none if some are not there.
 async fn digest_of_pieces(registry: &Registry, session: &UploadSession) -> Result<Option<Digest>, Refusal> {
+    match hash_pieces(registry, session).await {
+        Ok(digest) => Ok(Some(digest)),
+        Err(Unhashed::Harbor(HarborError::NotStaged { .. })) => Ok(None),
+        Err(Unhashed::Harbor(error)) => Err(error.into()),
+        Err(Unhashed::Sessions(error)) => Err(error.into()),
+    }
+}
+
+/// Why the pieces could not be hashed.
+#[derive(Debug, thiserror::Error)]
+enum Unhashed {
+    #[error(transparent)]
+    Harbor(#[from] HarborError),
+    #[error(transparent)]
+    Sessions(#[from] SessionError),
+}
+
+async fn hash_pieces(registry: &Registry, session: &UploadSession) -> Result<Digest, Unhashed> {
     let mut hasher = Hasher::new();
     for chunk in registry.sessions().session_chunks(&session.id).await? {
-        let mut bytes = match registry.harbor().read_staged(&session.id, &chunk, None).await {
-            Err(HarborError::NotFound(_)) => return Ok(None),
-            bytes => bytes?,
-        };
-        let mut length = 0;
+        let mut bytes = registry.harbor().read_staged(&session.id, &chunk, None).await?;
         while let Some(frame) = bytes.try_next().await? {
             hasher.update(&frame);
-            length += frame.len() as u64;
-        }
-        if length != chunk.size {
-            return Ok(None);
         }
     }
-    Ok(Some(hasher.finish()))
+    Ok(hasher.finish())
 }

@@ -91,8 +91,11 @@ impl FromRequestParts<Registry> for Authorised {
     }
 }
 
+/// What the Harbor, too, takes for a session's name.
 fn is_session_id(text: &str) -> bool {
-    (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    text.len() <= MAX_ID
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// The sha256 of the key in `Authorization: Bearer <key>`; the scheme is case-insensitive (RFC 9110, 11.1).
@@ -135,7 +138,7 @@ mod tests {
     #[test]
     fn looks_up_only_what_can_be_an_id() {
         assert!(is_session_id("0c9e4a2e-6d0f-4c4e-b6d5-1f7d3f1f1a11"));
-        for text in ["", "../x", "a/b", "a.b", "a%2fb", &"a".repeat(MAX_ID + 1)] {
+        for text in ["", "..", "../x", "a/b", "-a", "a%2fb", &"a".repeat(MAX_ID + 1)] {
             assert!(!is_session_id(text), "{text:?}");
         }
     }

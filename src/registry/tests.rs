@@ -16,7 +16,7 @@ use super::{
     sessions::{SessionState, UploadSession},
     *,
 };
-use crate::digest::Digest;
+use crate::{digest::Digest, image_harbor::LocalHarbor};
 
 const KEY: &str = "an-upload-key";
 const SESSION: &str = "0c9e4a2e-6d0f-4c4e-b6d5-1f7d3f1f1a11";
@@ -27,6 +27,7 @@ struct Bench {
     router: Router,
     registry: Registry,
     completed: mpsc::Receiver<ApplicationKey>,
+    _directory: tempfile::TempDir,
 }
 
 impl Bench {
@@ -46,16 +47,18 @@ impl Bench {
             expires_at: Timestamp::now() + SignedDuration::from_hours(1),
         };
         change(&mut session);
-        let stores = Arc::new(Memory::default());
-        stores.sessions.lock().unwrap().insert(session.id.clone(), (session, Vec::new()));
+        let directory = tempfile::tempdir().unwrap();
+        let harbor = Arc::new(LocalHarbor::open(directory.path()).await.unwrap());
+        let sessions = Arc::new(Memory::default());
+        sessions.sessions.lock().unwrap().insert(session.id.clone(), (session, Vec::new()));
         let (sender, completed) = mpsc::channel(16);
         let limits = Limits {
             pieces: PieceLimits { size: 4, ..PieceLimits::default() },
             patience: Duration::from_millis(50),
             ..Limits::default()
         };
-        let registry = Registry::new(stores.clone(), stores, sender, limits);
-        Self { router: router(registry.clone()), registry, completed }
+        let registry = Registry::new(harbor, sessions, sender, limits);
+        Self { router: router(registry.clone()), registry, completed, _directory: directory }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     digest::Digest,
+    image_harbor::LocalHarbor,
     registry::{
         Limits, PieceLimits, Registry,
         memory::Memory,
@@ -38,7 +39,7 @@ const PIECE: usize = 64 << 10;
 /// A registry on a port of its own, with a session for a file.
 struct Bench {
     archive: Archive,
-    stores: Arc<Memory>,
+    sessions: Arc<Memory>,
     address: SocketAddr,
     completed: mpsc::Receiver<ApplicationKey>,
     _directory: tempfile::TempDir,
@@ -53,7 +54,8 @@ impl Bench {
         std::fs::write(&path, (0..size).map(|i| (i / 7) as u8).collect::<Vec<_>>()).unwrap();
         let archive = Archive::read(&path, &Progress::new()).await.unwrap();
 
-        let stores = Arc::new(Memory::default());
+        let harbor = Arc::new(LocalHarbor::open(directory.path().join("harbor")).await.unwrap());
+        let sessions = Arc::new(Memory::default());
         let session = UploadSession {
             id: "one".into(),
             key: ApplicationKey::new("shop", "web"),
@@ -64,14 +66,14 @@ impl Bench {
             state: SessionState::Open,
             expires_at: Timestamp::now() + SignedDuration::from_hours(1),
         };
-        stores.sessions.lock().unwrap().insert("one".into(), (session, Vec::new()));
+        sessions.sessions.lock().unwrap().insert("one".into(), (session, Vec::new()));
         let (sender, completed) = mpsc::channel(16);
         let limits = Limits { pieces: PieceLimits { size: PIECE, ..PieceLimits::default() }, ..Limits::default() };
-        let app = router(Registry::new(stores.clone(), stores.clone(), sender, limits));
+        let app = router(Registry::new(harbor, sessions.clone(), sender, limits));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Self { archive, stores, address, completed, _directory: directory }
+        Self { archive, sessions, address, completed, _directory: directory }
     }
 
     async fn send(&self, to: SocketAddr, key: &str) -> Result<(), SendError> {
@@ -80,7 +82,7 @@ impl Bench {
     }
 
     async fn state(&self) -> (u64, SessionState) {
-        let session = self.stores.session("one").await.unwrap().unwrap();
+        let session = self.sessions.session("one").await.unwrap().unwrap();
         (session.offset, session.state)
     }
 }
@@ -178,10 +180,10 @@ async fn another_run_goes_on_where_the_last_one_was_killed() {
     assert!(offset > 0 && offset < 2_000_003, "{offset}");
     assert_eq!(state, SessionState::Open);
 
-    let pieces = bench.stores.session_chunks("one").await.unwrap();
+    let pieces = bench.sessions.session_chunks("one").await.unwrap();
     bench.send(bench.address, "key").await.unwrap();
     assert_eq!(bench.state().await, (2_000_003, SessionState::Complete));
-    assert_eq!(bench.stores.session_chunks("one").await.unwrap()[..pieces.len()], pieces, "nothing is sent twice");
+    assert_eq!(bench.sessions.session_chunks("one").await.unwrap()[..pieces.len()], pieces, "nothing is sent twice");
 }
 
 #[tokio::test]
@@ -203,7 +205,7 @@ async fn another_key_is_refused() {
 #[tokio::test]
 async fn a_session_that_is_gone_is_said_to_be() {
     let bench = Bench::for_file_of(1_000).await;
-    bench.stores.delete_session("one").await.unwrap();
+    bench.sessions.delete_session("one").await.unwrap();
     assert!(matches!(bench.send(bench.address, "key").await, Err(SendError::SessionGone)));
 }
 
