@@ -114,7 +114,7 @@ pub struct Args {
     #[arg(long, overrides_with = "no_wait")]
     wait: bool,
     /// Return as soon as the plane has all it needs
-    #[arg(long)]
+    #[arg(long, overrides_with = "wait")]
     no_wait: bool,
     /// How long to wait for the plane at a time, the sending of bytes not counted
     #[arg(long, default_value = "10m", value_parser = parse_timeout)]
@@ -315,4 +315,45 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
         .and_then(|duration| Duration::try_from(duration).ok())
         .filter(|duration| !duration.is_zero())
         .ok_or_else(|| "a duration is expected, as in 90s or 10m".to_owned())
+}
+
+#[cfg(test)]
+mod argument_tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Command::try_parse_from(format!("upload {line}").split(' ')).map(|command| command.args)
+    }
+
+    #[test]
+    fn repeated_arguments_add_up() {
+        let args =
+            parse("web.tar --application web --version 1.4.0 -e dev -e prod --config A=1 --config B=x=y").unwrap();
+        assert_eq!(args.environments, ["dev", "prod"]);
+        assert_eq!(args.config.len(), 2);
+        assert_eq!((args.timeout, args.no_wait, args.output), (Duration::from_secs(600), false, Format::Text));
+    }
+
+    #[test]
+    fn the_last_word_on_waiting_counts() {
+        assert!(parse("web.tar -a web -V 1.4.0 --wait --no-wait").unwrap().no_wait);
+        assert!(!parse("web.tar -a web -V 1.4.0 --no-wait --wait").unwrap().no_wait);
+    }
+
+    #[test]
+    fn a_timeout_is_a_duration_longer_than_nothing() {
+        assert_eq!(parse_timeout("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_timeout("1h30m"), Ok(Duration::from_secs(5400)));
+        for text in ["", "0s", "-1s", "ten", "10"] {
+            assert!(parse_timeout(text).is_err(), "{text:?}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ pub struct Assignment {
 impl FromStr for Assignment {
     type Err = String;
 
-    // The text is not repeated in the error: it may be a secret that was put in the wrong place.
+    // The text is not repeated: a line of a file may be a secret that somebody put in the wrong place.
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
             Some((key, value)) if !key.is_empty() && !key.contains(char::is_whitespace) => {
