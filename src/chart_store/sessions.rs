@@ -145,9 +145,12 @@ impl ChartStore {
         self.all(self.layout.chunks(id, Some(stored.epoch))).await?.iter().map(decode).collect()
     }
 
-    /// Starts over: what came was not what was announced.
+    /// Starts over: what came was not what was announced. A complete session stays as it is.
     pub async fn reset_session(&self, id: &str) -> Result<(), ChartStoreError> {
         self.change_session(id, |stored| {
+            if stored.session.state == SessionState::Complete {
+                return Ok(stored);
+            }
             let session = UploadSession { offset: 0, state: SessionState::Open, ..stored.session };
             Ok(StoredSession { session, epoch: stored.epoch + 1 })
         })

@@ -10,13 +10,9 @@ use std::{
 
 use futures::TryStreamExt;
 
-use super::{
-    Registry,
-    refusal::Refusal,
-    session::Position,
-    sessions::{SessionError, SessionState, UploadSession},
-};
+use super::{Registry, refusal::Refusal, session::Position};
 use crate::{
+    chart_store::{ChartStoreError, SessionState, UploadSession},
     digest::{Digest, Hasher},
     image_harbor::HarborError,
 };
@@ -93,7 +89,7 @@ enum Unhashed {
     #[error(transparent)]
     Harbor(#[from] HarborError),
     #[error(transparent)]
-    Sessions(#[from] SessionError),
+    Sessions(#[from] ChartStoreError),
 }
 
 async fn hash_pieces(registry: &Registry, session: &UploadSession) -> Result<Digest, Unhashed> {

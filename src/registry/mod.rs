@@ -20,11 +20,8 @@ mod pieces;
 mod receive;
 mod refusal;
 mod session;
-pub mod sessions;
 mod upload;
 
-#[cfg(test)]
-pub(crate) mod memory;
 #[cfg(test)]
 mod tests;
 
@@ -40,9 +37,9 @@ use tokio::{
     time::timeout,
 };
 
-use self::{complete::Verifications, refusal::Refusal, sessions::Sessions};
+use self::{complete::Verifications, refusal::Refusal};
 pub use self::{pieces::PieceLimits, session::UPLOAD_OFFSET};
-use crate::{image_harbor::ImageHarbor, release::ApplicationKey};
+use crate::{chart_store::ChartStore, image_harbor::ImageHarbor, release::ApplicationKey};
 
 /// How much the registry takes on at once.
 #[derive(Debug, Clone)]
@@ -71,7 +68,7 @@ pub struct Registry(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     harbor: Arc<dyn ImageHarbor>,
-    sessions: Arc<dyn Sessions>,
+    sessions: ChartStore,
     completed: mpsc::Sender<ApplicationKey>,
     limits: Limits,
     receiving: Arc<Semaphore>,
@@ -85,7 +82,7 @@ impl Registry {
     /// The message is a wake-up only: it is lost when the plane dies, and what it speaks of is in the Chart Store.
     pub fn new(
         harbor: Arc<dyn ImageHarbor>,
-        sessions: Arc<dyn Sessions>,
+        sessions: ChartStore,
         completed: mpsc::Sender<ApplicationKey>,
         limits: Limits,
     ) -> Self {
@@ -105,8 +102,8 @@ impl Registry {
         self.0.harbor.as_ref()
     }
 
-    fn sessions(&self) -> &dyn Sessions {
-        self.0.sessions.as_ref()
+    fn sessions(&self) -> &ChartStore {
+        &self.0.sessions
     }
 
     fn limits(&self) -> &Limits {

@@ -10,8 +10,8 @@ use super::{
     pieces::{End, Pieces},
     refusal::Refusal,
     session::Position,
-    sessions::{Advance, UploadSession},
 };
+use crate::chart_store::{Advance, UploadSession};
 
 /// Which bytes a request says it carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

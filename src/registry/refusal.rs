@@ -7,8 +7,8 @@ use axum::{
 };
 use serde_json::json;
 
-use super::{content_range::InvalidContentRange, session::Position, sessions::SessionError};
-use crate::{digest::Digest, image_harbor::HarborError};
+use super::{content_range::InvalidContentRange, session::Position};
+use crate::{chart_store::ChartStoreError, digest::Digest, image_harbor::HarborError};
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -181,8 +181,8 @@ impl Refusal {
     }
 }
 
-impl From<SessionError> for Refusal {
-    fn from(error: SessionError) -> Self {
+impl From<ChartStoreError> for Refusal {
+    fn from(error: ChartStoreError) -> Self {
         Self::Unavailable(error.into())
     }
 }

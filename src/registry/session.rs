@@ -7,8 +7,8 @@ use axum::{
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Registry, content_range::received_range, refusal::Refusal, sessions::UploadSession};
-use crate::{digest::Digest, release::ApplicationKey};
+use super::{Registry, content_range::received_range, refusal::Refusal};
+use crate::{chart_store::UploadSession, digest::Digest, release::ApplicationKey};
 
 /// How many bytes of the blob are durable: what `Range` says, without its ambiguity at the beginning.
 pub const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("orbit-upload-offset");

@@ -11,12 +11,12 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tower::ServiceExt;
 
-use super::{
-    memory::Memory,
-    sessions::{SessionState, UploadSession},
-    *,
+use super::*;
+use crate::{
+    chart_store::{SessionState, SqliteTable, UploadSession},
+    digest::Digest,
+    image_harbor::LocalHarbor,
 };
-use crate::{digest::Digest, image_harbor::LocalHarbor};
 
 const KEY: &str = "an-upload-key";
 const SESSION: &str = "0c9e4a2e-6d0f-4c4e-b6d5-1f7d3f1f1a11";
@@ -49,8 +49,9 @@ impl Bench {
         change(&mut session);
         let directory = tempfile::tempdir().unwrap();
         let harbor = Arc::new(LocalHarbor::open(directory.path()).await.unwrap());
-        let sessions = Arc::new(Memory::default());
-        sessions.sessions.lock().unwrap().insert(session.id.clone(), (session, Vec::new()));
+        let table = SqliteTable::open(directory.path()).await.unwrap();
+        let sessions = ChartStore::on("orbit", Arc::new(table)).unwrap();
+        sessions.open_session(&session).await.unwrap();
         let (sender, completed) = mpsc::channel(16);
         let limits = Limits {
             pieces: PieceLimits { size: 4, ..PieceLimits::default() },

@@ -17,9 +17,8 @@ use super::{
     receive::{Announced, receive},
     refusal::Refusal,
     session::{Authorised, Position},
-    sessions::SessionState,
 };
-use crate::digest::Digest;
+use crate::{chart_store::SessionState, digest::Digest};
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 

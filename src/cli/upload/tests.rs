@@ -23,14 +23,10 @@ use super::{
     send::{Patience, SendError, Sender},
 };
 use crate::{
+    chart_store::{ChartStore, SessionState, SqliteTable, UploadSession},
     digest::Digest,
     image_harbor::LocalHarbor,
-    registry::{
-        Limits, PieceLimits, Registry,
-        memory::Memory,
-        router,
-        sessions::{SessionState, Sessions, UploadSession},
-    },
+    registry::{Limits, PieceLimits, Registry, router},
     release::ApplicationKey,
 };
 
@@ -39,7 +35,7 @@ const PIECE: usize = 64 << 10;
 /// A registry on a port of its own, with a session for a file.
 struct Bench {
     archive: Archive,
-    sessions: Arc<Memory>,
+    sessions: ChartStore,
     address: SocketAddr,
     completed: mpsc::Receiver<ApplicationKey>,
     _directory: tempfile::TempDir,
@@ -55,7 +51,8 @@ impl Bench {
         let archive = Archive::read(&path, &Progress::new()).await.unwrap();
 
         let harbor = Arc::new(LocalHarbor::open(directory.path().join("harbor")).await.unwrap());
-        let sessions = Arc::new(Memory::default());
+        let table = SqliteTable::open(directory.path()).await.unwrap();
+        let sessions = ChartStore::on("orbit", Arc::new(table)).unwrap();
         let session = UploadSession {
             id: "one".into(),
             key: ApplicationKey::new("shop", "web"),
@@ -66,7 +63,7 @@ impl Bench {
             state: SessionState::Open,
             expires_at: Timestamp::now() + SignedDuration::from_hours(1),
         };
-        sessions.sessions.lock().unwrap().insert("one".into(), (session, Vec::new()));
+        sessions.open_session(&session).await.unwrap();
         let (sender, completed) = mpsc::channel(16);
         let limits = Limits { pieces: PieceLimits { size: PIECE, ..PieceLimits::default() }, ..Limits::default() };
         let app = router(Registry::new(harbor, sessions.clone(), sender, limits));
