@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -182,22 +183,73 @@ func yamlCause(err error) string {
 var schemaLine = regexp.MustCompile(`^(\s*)- at '([^']*)': (.*)$`)
 
 // schemaMessage rewrites the validator's findings from JSON pointers to the
-// paths people write in values files.
+// paths people write in values files, and puts them in order: the validator
+// walks through maps, in another order each time.
 func schemaMessage(text string) string {
-	var out []string
-	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
-		if m := schemaLine.FindStringSubmatch(line); m != nil {
-			path := "values"
-			for _, part := range strings.Split(m[2], "/")[1:] {
-				part = strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
-				path += "." + part
-			}
-			if m[2] == "" {
-				path = "values"
-			}
-			line = m[1] + "- " + path + ": " + m[3]
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for i, line := range lines {
+		m := schemaLine.FindStringSubmatch(line)
+		if m == nil {
+			continue
 		}
-		out = append(out, line)
+		path := "values"
+		if m[2] != "" {
+			for _, part := range strings.Split(m[2], "/")[1:] {
+				path += "." + strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
+			}
+		}
+		lines[i] = m[1] + "- " + path + ": " + sortNames(m[3])
+	}
+	var out []string
+	for start := 0; start < len(lines); {
+		end := start
+		for end < len(lines) && isFinding(lines[end]) {
+			end++
+		}
+		if end == start { // the name of a chart
+			out = append(out, lines[start])
+			start++
+			continue
+		}
+		out = append(out, sortFindings(lines[start:end])...)
+		start = end
 	}
 	return strings.Join(out, "\n")
+}
+
+// isFinding tells findings and what is indented below them from other lines.
+func isFinding(line string) bool {
+	return strings.HasPrefix(line, " ") || strings.HasPrefix(line, "- ")
+}
+
+// sortFindings sorts lines together with the deeper lines below them, on every
+// level.
+func sortFindings(lines []string) []string {
+	depth := func(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
+	var blocks []string
+	for start := 0; start < len(lines); {
+		end := start + 1
+		for end < len(lines) && depth(lines[end]) > depth(lines[start]) {
+			end++
+		}
+		block := append([]string{lines[start]}, sortFindings(lines[start+1:end])...)
+		blocks = append(blocks, strings.Join(block, "\n"))
+		start = end
+	}
+	sort.Strings(blocks)
+	return blocks
+}
+
+// namesNotAllowed finds the one list of names that has no order of its own.
+var namesNotAllowed = regexp.MustCompile(`^additional properties (.*) not allowed$`)
+
+// sortNames sorts the names in a finding.
+func sortNames(finding string) string {
+	m := namesNotAllowed.FindStringSubmatch(finding)
+	if m == nil {
+		return finding
+	}
+	names := strings.Split(m[1], ", ")
+	sort.Strings(names)
+	return "additional properties " + strings.Join(names, ", ") + " not allowed"
 }

@@ -154,6 +154,35 @@ func TestSchemas(t *testing.T) {
 	}
 }
 
+// A message that changes from one attempt to the next would look like news.
+func TestMessagesAreStable(t *testing.T) {
+	var properties []string
+	wrong := m{}
+	for _, name := range strings.Split("abcdefghij", "") {
+		properties = append(properties, fmt.Sprintf(`%q: {"type": "integer"}`, name))
+		wrong[name] = "x"
+		wrong["un"+name] = 1
+	}
+	schema := entry{"values.schema.json", `{"properties": {` + strings.Join(properties, ",") + `}, "required": ["x", "y", "z"], "additionalProperties": false,
+		"anyOf": [{"properties": {"a": {"type": "array"}, "b": {"type": "array"}}}, {"required": ["n", "m"]}]}`}
+	templates := []entry{{"templates/b.yaml", "a: b: c\n"}, {"templates/c.yaml", "a: b: c\n"}, {"templates/d.yaml", "{{ fail \"d\" }}"}, {"templates/e.yaml", "{{ fail \"e\" }}"}}
+	for name, req := range map[string]m{
+		"schema":    renderOf(chartOf(t, schema), m{"values": wrong}),
+		"templates": renderOf(chartOf(t, templates...)),
+		"output":    renderOf(chartOf(t, templates[:2]...)),
+	} {
+		first := ask(t, req)
+		if first.Error == nil {
+			t.Fatalf("%s: accepted", name)
+		}
+		for range 50 {
+			if again := ask(t, req); *again.Error != *first.Error {
+				t.Fatalf("%s:\n%v\n%v", name, first.Error, again.Error)
+			}
+		}
+	}
+}
+
 func TestBrokenCharts(t *testing.T) {
 	chartYAML := entry{"Chart.yaml", "apiVersion: v2\nname: web\nversion: 0.1.0\n"}
 	var truncated = chartOf(t, mapOf("x: y"))

@@ -23,15 +23,15 @@ import (
 const modeVariable = "ORBIT_RENDERER_TEST_MODE"
 
 func TestMain(m *testing.M) {
-	switch os.Getenv(modeVariable) {
-	case "worker":
-		main()
-	case "probe":
-		probe()
-	default:
-		os.Exit(m.Run())
+	if run, ok := modes[os.Getenv(modeVariable)]; ok {
+		run()
+		return
 	}
+	os.Exit(m.Run())
 }
+
+// modes are what the test binary can be beside a test.
+var modes = map[string]func(){"worker": main}
 
 // process is a worker process.
 type process struct {

@@ -17,6 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+func init() { modes["probe"] = probe }
+
 // probe enters the sandbox and tries to leave it, in a process of its own. It
 // prints one line per attempt, and runs each on several threads.
 func probe() {
