@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 )
@@ -23,22 +25,27 @@ type Status struct {
 
 // statuses looks at each component: does its process live, and does it do its work?
 func (p Part) statuses(ctx context.Context, components []Component) []Status {
-	var all []Status
-	for _, c := range components {
-		s := Status{Component: c}
-		s.Process, s.State = p.state(c.Name)
-		if s.State == Running {
-			probe, cancel := context.WithTimeout(ctx, 5*time.Second)
-			if err := c.Ready(probe); err != nil {
-				s.Problem = err.Error()
-			}
-			cancel()
-		} else {
-			s.Problem = "its process is " + string(s.State)
-		}
-		all = append(all, s)
+	all := make([]Status, len(components))
+	var wait sync.WaitGroup
+	for i, c := range components {
+		wait.Go(func() { all[i] = p.status(ctx, c) })
 	}
+	wait.Wait()
 	return all
+}
+
+func (p Part) status(ctx context.Context, c Component) Status {
+	s := Status{Component: c}
+	if s.Process, s.State = p.state(c.Name); s.State != Running {
+		s.Problem = "its process is " + string(s.State)
+		return s
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := c.Ready(ctx); err != nil {
+		s.Problem = err.Error()
+	}
+	return s
 }
 
 // status shows a control plane. Its exit code is 0 only when everything works.
@@ -75,7 +82,7 @@ func show(p Part, all []Status) (result error) {
 			pid = fmt.Sprint(s.Process.PID)
 		}
 		if s.Problem != "" {
-			ready, result = "no: "+s.Problem, errNotReady
+			ready, result = "no: "+strings.ReplaceAll(s.Problem, "\n", "; "), errNotReady
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", s.Component.Name, s.Component.Version, pid, loopback(s.Component.Port), ready)
 	}

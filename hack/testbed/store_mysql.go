@@ -90,7 +90,9 @@ func mysqlStore(part Part, record Record, folder string) Store {
 func prepareMySQL(ctx context.Context, part Part, folder mysqlFolder, password string) error {
 	data := part.Path("mysql", "data")
 	if present(data) {
-		return nil
+		// One that was killed leaves this behind, and it would be believed if another process had
+		// its number by now. Ours is gone: that has been seen to.
+		return removeFile(filepath.Join(data, "mysqld.sock.lock"))
 	}
 	// Everything is made in a folder that gets its name when it is complete.
 	making := part.Path("mysql.making")

@@ -60,7 +60,8 @@ func s3Store(part Part, record Record, program string) Store {
 			"AWS_ACCESS_KEY_ID=" + s3User,
 			"AWS_SECRET_ACCESS_KEY=" + secret,
 			"AWS_REGION=" + awsRegion,
-			"AWS_EC2_METADATA_DISABLED=true", // or SDKs look for credentials on the network
+			"AWS_DEFAULT_REGION=" + awsRegion, // the name that Python's SDK reads
+			"AWS_EC2_METADATA_DISABLED=true",  // or SDKs look for credentials on the network
 		},
 		PIDVariable: "ORBIT_TEST_S3_PID",
 	}

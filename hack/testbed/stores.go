@@ -168,14 +168,12 @@ func startStores(ctx context.Context, t Testbed, all []Store) error {
 // start starts one store if it does not run, and waits until it is ready.
 func (s Store) start(ctx context.Context, part Part) error {
 	began := time.Now()
-	process, state := part.state(s.Name)
-	switch state {
-	case Running:
-		say("%-9s runs already as process %d on %s", s.Name, process.PID, loopback(s.Port))
-		return nil
-	case Paused:
+	if process, state := part.state(s.Name); state == Paused {
 		signalAll(part.processes(s.Name), syscall.SIGCONT)
-		say("%-9s was paused and runs again as process %d on %s", s.Name, process.PID, loopback(s.Port))
+		say("%-9s was paused: process %d goes on", s.Name, process.PID)
+	}
+	if s.works(ctx, part) {
+		say("%-9s runs already on %s", s.Name, loopback(s.Port))
 		return nil
 	}
 	// Without its main process the rest of it is of no use, and it could hold the port.
@@ -194,6 +192,22 @@ func (s Store) start(ctx context.Context, part Part) error {
 	}
 	say("%-9s %s ready in %.1f s on %s", s.Name, s.Version, time.Since(began).Seconds(), loopback(s.Port))
 	return nil
+}
+
+// works says whether the store's process lives and answers, for which it gets a moment: one that
+// was just killed still lives for a while, and one that was just woken does not answer at once.
+func (s Store) works(ctx context.Context, part Part) bool {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		status := part.status(ctx, s.Component)
+		if status.Problem == "" {
+			return true
+		}
+		if status.State == Gone || !pause(ctx, 25*time.Millisecond) {
+			return false
+		}
+	}
 }
 
 // writeStoresEnv writes the file that tells tests how to reach the stores.

@@ -43,7 +43,7 @@ func up(ctx context.Context, args []string) error {
 }
 
 // ready says whether the control plane is up and works. One whose processes all live gets a moment
-// to answer, for the machine may be busy; one with a dead process does not.
+// to answer, for the machine may be busy; one with a dead or frozen process does not.
 func ready(ctx context.Context, t Testbed) bool {
 	plane, err := loadPlane(t)
 	if err != nil {
@@ -51,19 +51,29 @@ func ready(ctx context.Context, t Testbed) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	for {
-		alive, works := true, true
+	for plane.alive() {
+		works := true
 		for _, s := range plane.part.statuses(ctx, plane.components()) {
-			alive = alive && s.State == Running
 			works = works && s.Problem == ""
 		}
 		if works {
 			return true
 		}
-		if !alive || !pause(ctx, 100*time.Millisecond) {
+		if !pause(ctx, 100*time.Millisecond) {
 			return false
 		}
 	}
+	return false
+}
+
+// alive says whether all processes of the control plane run.
+func (c ControlPlane) alive() bool {
+	for _, component := range c.components() {
+		if _, state := c.part.state(component.Name); state != Running {
+			return false
+		}
+	}
+	return true
 }
 
 // startPlane starts a control plane from nothing, after clearing away whatever is left of an
