@@ -1,11 +1,8 @@
 //! The `orbit` command: one file per subcommand.
 
-mod controller;
 mod crds;
-mod lifecycle;
 mod upload;
 mod verify;
-mod viewport;
 
 use clap::{Parser, Subcommand};
 
@@ -19,11 +16,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Controller(controller::Args),
     Upload(Box<upload::Args>),
-    Lifecycle(lifecycle::Args),
-    Viewport(viewport::Args),
-    Verify(verify::Args),
+    Verify(Box<verify::Args>),
     Crds(crds::Args),
 }
 
@@ -31,11 +25,8 @@ impl Cli {
     /// Runs the chosen subcommand.
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
-            Command::Controller(args) => controller::run(args).await,
             Command::Upload(args) => upload::run(*args).await,
-            Command::Lifecycle(args) => lifecycle::run(args).await,
-            Command::Viewport(args) => viewport::run(args).await,
-            Command::Verify(args) => verify::run(args).await,
+            Command::Verify(args) => verify::run(*args).await,
             Command::Crds(args) => crds::run(args),
         }
     }

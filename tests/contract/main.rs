@@ -2,4 +2,3 @@
 
 mod chart_store;
 mod image_harbor;
-mod viewport;

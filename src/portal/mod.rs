@@ -1,1 +1,0 @@
-//! The HTTP API behind portal and command line.

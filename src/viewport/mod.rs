@@ -1,1 +1,0 @@
-//! Viewport (C32): the queryable projection of the journal, in SQL.

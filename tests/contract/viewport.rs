@@ -1,1 +1,0 @@
-//! The Viewport contract: SQLite and MySQL.
