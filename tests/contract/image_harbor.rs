@@ -1,5 +1,8 @@
 //! The Image Harbor contract: local layout and S3.
 
+mod killed_writer;
+mod unreliable_line;
+
 use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;

@@ -34,8 +34,11 @@ use super::{
 };
 use crate::{aws, digest::Digest, failpoint};
 
-/// One attempt of one request: a part of 8 MiB passes in it over a slow line too.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(120);
+/// Until a server has to begin its answer to a small request.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// The same for a request that carries a part: 8 MiB pass in it over a slow line too. One that stalls ends sooner, by
+/// the SDK's own stalled stream protection.
+const PART_TIMEOUT: Duration = Duration::from_secs(120);
 /// Small requests under way at once while listing or discarding.
 const AT_ONCE: usize = 16;
 /// A pointer is tiny; whatever is larger is none.
@@ -60,12 +63,7 @@ impl S3Harbor {
     /// The Harbor of a plane in a bucket, which has to exist. Asks nothing of the server yet.
     pub fn new(config: &SdkConfig, bucket: &str, plane: &str) -> Result<Self, HarborError> {
         names::check("a plane", plane)?;
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .read_timeout(Duration::from_secs(30))
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .build();
-        let mut builder = aws_sdk_s3::config::Builder::from(config).timeout_config(timeouts);
+        let mut builder = aws_sdk_s3::config::Builder::from(config).timeout_config(timeouts(ANSWER_TIMEOUT));
         if config.endpoint_url().is_some() {
             // Other servers are rarely reached by a host name per bucket.
             builder.set_force_path_style(Some(true));
@@ -170,12 +168,27 @@ impl S3Harbor {
         Ok(exactly(length, bytes, short))
     }
 
-    /// The keys under a prefix, a page at a time.
-    async fn keys(&self, prefix: &str, after: Option<String>, limit: i32) -> Result<Vec<String>, HarborError> {
+    /// The keys under a prefix, a page at a time, and whether there are more. A server may give fewer than it could.
+    async fn keys(&self, prefix: &str, after: Option<String>, limit: i32) -> Result<(Vec<String>, bool), HarborError> {
         let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).set_start_after(after);
         let page = list.max_keys(limit).send().await.map_err(self.refused("listing"))?;
-        Ok(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect())
+        let more = page.is_truncated.unwrap_or_default();
+        Ok((page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect(), more))
     }
+}
+
+/// Bounds one attempt until its answer begins; the body of an answer may take as long as bytes keep coming.
+fn timeouts(answer: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .read_timeout(answer)
+        .operation_attempt_timeout(answer)
+        .build()
+}
+
+/// For requests that carry a part, or that make a server put parts together.
+fn patient() -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::Config::builder().timeout_config(timeouts(PART_TIMEOUT))
 }
 
 #[async_trait]
@@ -203,17 +216,18 @@ impl ImageHarbor for S3Harbor {
         match self.put_pointer(digest, &Pointer { key: key.clone(), size }).await {
             Ok(true) => Ok(Stored { size, written: true }),
             Ok(false) => {
-                // The pointer may be ours all the same: put by a request whose answer was lost.
-                let pointer = self.pointer(digest).await?;
-                let ours = pointer.as_ref().is_some_and(|pointer| pointer.key == key);
-                if !ours {
-                    self.delete(&key).await;
-                }
-                match pointer {
-                    Some(_) => Ok(Stored { size, written: ours }),
-                    None => Err(self.unavailable("naming a blob", "another writer was at it; try again")),
+                match self.pointer(digest).await? {
+                    // Ours all the same: put by a request whose answer was lost.
+                    Some(pointer) if pointer.key == key => Ok(Stored { size, written: true }),
+                    Some(_) => {
+                        self.delete(&key).await;
+                        Ok(Stored { size, written: false })
+                    }
+                    // A request of ours that was given up may still be under way: its data has to stay.
+                    None => Err(self.unavailable("naming a blob", "another request was at it; try again")),
                 }
             }
+            // Whether it was put is unknown, so the data stays: a pointer must never name what is not there.
             Err(error) => Err(error),
         }
     }
@@ -244,7 +258,7 @@ impl ImageHarbor for S3Harbor {
         names::check_session(session)?;
         let prefix = self.session_prefix(session);
         loop {
-            let keys = self.keys(&prefix, None, 1000).await?;
+            let (keys, _) = self.keys(&prefix, None, 1000).await?;
             if keys.is_empty() {
                 return Ok(());
             }
@@ -270,8 +284,7 @@ impl ImageHarbor for S3Harbor {
         let mut after = after.map(|digest| self.pointer_key(digest));
         while blobs.len() < limit {
             let wanted = (limit - blobs.len()).min(1000);
-            let keys = self.keys(&prefix, after, wanted as i32).await?;
-            let last = keys.len() < wanted;
+            let (keys, more) = self.keys(&prefix, after, wanted as i32).await?;
             after = keys.last().cloned();
             let digests =
                 keys.iter().filter_map(|key| format!("sha256:{}", key.strip_prefix(&prefix)?).parse::<Digest>().ok());
@@ -281,7 +294,7 @@ impl ImageHarbor for S3Harbor {
                 .try_collect()
                 .await?;
             blobs.extend(page.into_iter().flatten());
-            if last {
+            if !more || after.is_none() {
                 break;
             }
         }

@@ -7,7 +7,7 @@ use aws_sdk_s3::{
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 
-use super::S3Harbor;
+use super::{S3Harbor, patient};
 use crate::{
     failpoint,
     image_harbor::{ByteStream, HarborError, intake::Intake},
@@ -84,8 +84,8 @@ impl S3Harbor {
         let first = parts.next().await?;
         if parts.is_at_end() {
             let size = parts.check.finish()?;
-            let put = self.client.put_object().bucket(&self.bucket).key(key).body(Body::from(first)).send().await;
-            put.map_err(self.refused("writing"))?;
+            let put = self.client.put_object().bucket(&self.bucket).key(key).body(Body::from(first));
+            put.customize().config_override(patient()).send().await.map_err(self.refused("writing"))?;
             failpoint::after_write("data");
             return Ok(size);
         }
@@ -119,7 +119,8 @@ impl S3Harbor {
         loop {
             let number = completed.len() as i32 + 1;
             let request = self.client.upload_part().bucket(&self.bucket).key(key).upload_id(upload).part_number(number);
-            let sent = request.body(Body::from(part)).send().await.map_err(self.refused("writing a part"))?;
+            let request = request.body(Body::from(part)).customize().config_override(patient());
+            let sent = request.send().await.map_err(self.refused("writing a part"))?;
             completed.push(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build());
             if parts.is_at_end() {
                 break;
@@ -132,7 +133,8 @@ impl S3Harbor {
         let size = parts.check.finish()?;
         let list = CompletedMultipartUpload::builder().set_parts(Some(completed)).build();
         let complete = self.client.complete_multipart_upload().bucket(&self.bucket).key(key).upload_id(upload);
-        complete.multipart_upload(list).send().await.map_err(self.refused("completing an upload"))?;
+        let complete = complete.multipart_upload(list).customize().config_override(patient());
+        complete.send().await.map_err(self.refused("completing an upload"))?;
         failpoint::after_write("data");
         Ok(size)
     }
