@@ -7,6 +7,7 @@
 
 mod content;
 mod error;
+pub mod ingest;
 mod intake;
 mod local;
 mod names;
