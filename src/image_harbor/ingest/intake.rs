@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use oci_spec::image::{Descriptor, ImageManifest};
 
 use super::{
@@ -346,10 +346,12 @@ pub(super) async fn carry_out(
     limits: &Limits,
 ) -> Result<StoredImage, IngestError> {
     let budget = Arc::new(Budget::for_layers(limits));
-    stream::iter(plan.layers.iter().map(|(digest, layer)| store_layer(harbor, source, digest, layer, &budget)))
-        .buffer_unordered(limits.concurrency.max(1))
-        .try_collect::<()>()
-        .await?;
+    // A list, not a lazy iterator: a closure over borrowed layers would make this future impossible to spawn.
+    let mut layers = Vec::with_capacity(plan.layers.len());
+    for (digest, layer) in &plan.layers {
+        layers.push(store_layer(harbor, source, digest, layer, &budget).boxed());
+    }
+    stream::iter(layers).buffer_unordered(limits.concurrency.max(1)).try_collect::<()>().await?;
     for (digest, bytes) in &plan.documents {
         let content = Box::pin(stream::once(std::future::ready(Ok(bytes.clone()))));
         harbor.store(digest, Some(bytes.len() as u64), content).await.map_err(IngestError::Store)?;

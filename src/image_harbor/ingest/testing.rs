@@ -55,6 +55,10 @@ pub(super) async fn bytes_of(stream: ByteStream) -> Result<Vec<u8>, HarborError>
 
 #[async_trait]
 impl ImageHarbor for MemoryHarbor {
+    fn name(&self) -> String {
+        "memory".into()
+    }
+
     async fn stat(&self, digest: &Digest) -> Result<Option<u64>, HarborError> {
         Ok(self.held().get(digest).map(|b| b.len() as u64))
     }

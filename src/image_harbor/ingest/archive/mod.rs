@@ -6,6 +6,8 @@ mod bytes;
 mod docker;
 mod layout;
 mod tar_index;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,
@@ -62,17 +64,25 @@ pub async fn from_archive(
         return from_tar(harbor, name, &Archived { bytes: archive, index }, limits).await;
     }
     let session = format!("inflated-{}", expected.hex());
-    let outcome = async {
-        let tar = inflate(harbor, &session, archive, expected, limits).await?;
-        let index = scan(&tar, None, limits).await?;
-        from_tar(harbor, name, &Archived { bytes: &tar, index }, limits).await
-    }
-    .await;
+    let outcome = from_compressed(harbor, name, archive, &session, expected, limits).await;
     if let Err(error) = harbor.discard_session(&session).await {
         // The bytes are in nobody's way and expire.
         tracing::warn!(%session, %error, "the uncompressed archive could not be discarded");
     }
     outcome
+}
+
+async fn from_compressed(
+    harbor: &Arc<dyn ImageHarbor>,
+    name: &str,
+    archive: &dyn ArchiveBytes,
+    session: &str,
+    expected: &Digest,
+    limits: &Limits,
+) -> Result<StoredImage, IngestError> {
+    let tar = inflate(harbor, session, archive, expected, limits).await?;
+    let index = scan(&tar, None, limits).await?;
+    from_tar(harbor, name, &Archived { bytes: &tar, index }, limits).await
 }
 
 async fn from_tar(

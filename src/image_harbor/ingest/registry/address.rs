@@ -36,6 +36,9 @@ impl Address {
             Some(v6) => parsed.registry().replacen("localhost", &v6, 1),
             None => parsed.registry().to_owned(),
         };
+        if parsed.repository().bytes().any(|b| b.is_ascii_uppercase()) {
+            return Err(malformed("upper-case letters in the repository".into()));
+        }
         let digest = parsed.digest().map(|text| text.parse().map_err(|e| malformed(format!("{e}")))).transpose()?;
         let object = parsed.digest().or(parsed.tag()).unwrap_or("latest").to_owned();
         Ok(Self { host, repository: parsed.repository().to_owned(), object, digest })

@@ -3,6 +3,8 @@
 mod address;
 mod client;
 mod credentials;
+#[cfg(test)]
+mod tests;
 
 use std::{io, sync::Arc};
 
