@@ -49,8 +49,8 @@ pub(super) mod media_type {
 /// A manifest of either kind.
 #[derive(Debug)]
 pub(super) enum Document {
-    Index(ImageIndex),
-    Manifest(ImageManifest),
+    Index(Box<ImageIndex>),
+    Manifest(Box<ImageManifest>),
 }
 
 /// What is looked at before a document is taken for one kind or the other.
@@ -103,9 +103,9 @@ pub(super) fn parse(bytes: &[u8], announced: &str) -> Result<(String, Document),
     }
     let malformed = |error: serde_json::Error| format!("is malformed ({error})");
     let document = if is_index {
-        Document::Index(serde_json::from_slice(bytes).map_err(malformed)?)
+        Document::Index(Box::new(serde_json::from_slice(bytes).map_err(malformed)?))
     } else {
-        Document::Manifest(serde_json::from_slice(bytes).map_err(malformed)?)
+        Document::Manifest(Box::new(serde_json::from_slice(bytes).map_err(malformed)?))
     };
     Ok((media_type.to_owned(), document))
 }
