@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -188,20 +186,9 @@ func round(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// move moves a file, also to another file system.
-func move(from, to string) error {
-	if err := os.Rename(from, to); err == nil || !errors.Is(err, syscall.EXDEV) {
-		return err
-	}
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o755)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+// workshop is an empty folder for making something in. It lies beside what is made, so the result
+// can be moved there in one step, and what a killed command leaves is cleared away by the next.
+func workshop(out string) (dir string, remove func(), err error) {
+	dir, err = os.MkdirTemp(filepath.Dir(out), unfinished+"in-")
+	return dir, func() { os.RemoveAll(dir) }, err
 }

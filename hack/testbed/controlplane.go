@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -266,7 +267,21 @@ func (c ControlPlane) get(ctx context.Context, authority, client, url string, wa
 	defer response.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
 	if response.StatusCode != want {
-		return fmt.Errorf("%s answers %s: %s", url, response.Status, body)
+		return fmt.Errorf("%s answers %s: %s", url, response.Status, failures(string(body)))
 	}
 	return nil
+}
+
+// failures keeps of a long list of checks those that failed, and leaves any other text as it is.
+func failures(answer string) string {
+	var failed []string
+	for line := range strings.Lines(answer) {
+		if strings.HasPrefix(line, "[-]") {
+			failed = append(failed, strings.TrimSpace(line))
+		}
+	}
+	if len(failed) == 0 {
+		return strings.TrimSpace(answer)
+	}
+	return strings.Join(failed, ", ")
 }

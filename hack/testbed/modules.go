@@ -32,18 +32,20 @@ func planeArtifacts() []Artifact {
 	}
 }
 
-// kubernetes is one of the commands of Kubernetes. The version is linked in: without it clients
-// would see v0.0.0.
+// kubernetes is one of the commands of Kubernetes. The version is linked in twice, as its own build
+// does: into what servers answer (clients would see v0.0.0) and into clients' user agents.
 func kubernetes(name string, usually time.Duration) Artifact {
 	major, minor, _ := strings.Cut(strings.TrimPrefix(kubernetesVersion, "v"), ".")
 	minor, _, _ = strings.Cut(minor, ".")
-	const variable = "-X k8s.io/component-base/version."
-	version := strings.Join([]string{
-		variable + "gitVersion=" + kubernetesVersion,
-		variable + "gitMajor=" + major,
-		variable + "gitMinor=" + minor,
-	}, " ")
-	return fromModule("kubernetes", name, kubernetesVersion, "k8s.io/kubernetes/cmd/"+name, version, usually)
+	var flags []string
+	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
+		flags = append(flags,
+			"-X "+pkg+".gitVersion="+kubernetesVersion,
+			"-X "+pkg+".gitMajor="+major,
+			"-X "+pkg+".gitMinor="+minor,
+			"-X "+pkg+".gitCommit=unknown")
+	}
+	return fromModule("kubernetes", name, kubernetesVersion, "k8s.io/kubernetes/cmd/"+name, strings.Join(flags, " "), usually)
 }
 
 // fromModule is a program built from a package that one of the embedded modules names as a tool.
@@ -54,11 +56,11 @@ func fromModule(module, name, version, pkg, linkerFlags string, usually time.Dur
 		How:     "building " + pkg,
 		Usually: usually,
 		Make: func(ctx context.Context, out string, log *os.File) error {
-			dir, err := os.MkdirTemp("", "orbit-testbed-"+module+"-")
+			dir, remove, err := workshop(out)
 			if err != nil {
 				return err
 			}
-			defer os.RemoveAll(dir)
+			defer remove()
 			for _, kind := range []string{"mod", "sum"} {
 				data, err := modules.ReadFile("modules/" + module + "." + kind)
 				if err != nil {
@@ -68,7 +70,7 @@ func fromModule(module, name, version, pkg, linkerFlags string, usually time.Dur
 					return err
 				}
 			}
-			build := command(ctx, log, goEnvironment(), "go", "build", "-mod=readonly", "-trimpath",
+			build := command(ctx, log, goEnvironment(dir), "go", "build", "-mod=readonly", "-trimpath",
 				"-ldflags", strings.TrimSpace("-s -w "+linkerFlags), "-o", out, pkg)
 			build.Dir = dir
 			return build.Run()
@@ -76,7 +78,8 @@ func fromModule(module, name, version, pkg, linkerFlags string, usually time.Dur
 	}
 }
 
-// goEnvironment makes builds the same whatever the caller's settings are.
-func goEnvironment() []string {
-	return []string{"CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOWORK=off"}
+// goEnvironment makes builds the same whatever the caller's settings are, with temporary files in
+// a folder of ours.
+func goEnvironment(dir string) []string {
+	return []string{"CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOWORK=off", "GOTMPDIR=" + dir}
 }

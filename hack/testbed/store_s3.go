@@ -92,18 +92,18 @@ func goInstalled(name, version, pkg, linkerFlags string, usually time.Duration) 
 		How:     "installing " + pkg,
 		Usually: usually,
 		Make: func(ctx context.Context, out string, log *os.File) error {
-			dir, err := os.MkdirTemp("", "orbit-testbed-"+name+"-")
+			dir, remove, err := workshop(out)
 			if err != nil {
 				return err
 			}
-			defer os.RemoveAll(dir)
-			environment := append(goEnvironment(), "GOBIN="+dir)
+			defer remove()
+			environment := append(goEnvironment(dir), "GOBIN="+dir)
 			install := command(ctx, log, environment, "go", "install", "-trimpath", "-ldflags", "-s -w "+linkerFlags, pkg+"@"+version)
 			install.Dir = dir
 			if err := install.Run(); err != nil {
 				return err
 			}
-			return move(filepath.Join(dir, name), out)
+			return os.Rename(filepath.Join(dir, name), out)
 		},
 	}
 }

@@ -98,18 +98,18 @@ func cargoInstalled(name, version string, usually time.Duration) Artifact {
 		How:     "building the crate with cargo",
 		Usually: usually,
 		Make: func(ctx context.Context, out string, log *os.File) error {
-			dir, err := os.MkdirTemp("", "orbit-testbed-"+name+"-")
+			dir, remove, err := workshop(out)
 			if err != nil {
 				return err
 			}
-			defer os.RemoveAll(dir)
+			defer remove()
 			environment := []string{"CARGO_TARGET_DIR=" + filepath.Join(dir, "target")}
 			install := command(ctx, log, environment, "cargo", "install", "--locked", "--version", version, "--root", dir, name)
 			install.Dir = dir // no configuration of the project's own
 			if err := install.Run(); err != nil {
 				return err
 			}
-			return move(filepath.Join(dir, "bin", name), out)
+			return os.Rename(filepath.Join(dir, "bin", name), out)
 		},
 	}
 }
