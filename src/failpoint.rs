@@ -1,26 +1,34 @@
-//! Crash points for the kill test: the process dies by its own hand right after its n-th external write.
+//! Counts external writes, and lets the kill test end the process after the n-th.
 //!
 //! Every function that changes something outside the process (an object in the Harbor, a transaction in the Chart
 //! Store or Viewport, a request to the API server) calls [`after_write`] when the write is durable. With the feature
 //! `failpoints` and `ORBIT_DIE_AFTER_WRITES=n` in the environment the n-th such call aborts the process, so sweeping
-//! n visits the gap between every pair of writes without naming them. Without the feature it is an empty function.
+//! n visits the gap between every pair of writes without naming them. Without the feature it only counts.
 
-/// Marks that one external write has just become durable.
-#[cfg(not(feature = "failpoints"))]
-#[inline(always)]
-pub fn after_write(_what: &'static str) {}
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
-/// Marks that one external write has just become durable.
-#[cfg(feature = "failpoints")]
+static WRITES: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
+
+/// Marks that one external write has just become durable. `what` names its kind, of which there are few.
 pub fn after_write(what: &'static str) {
-    use std::sync::{
-        LazyLock,
-        atomic::{AtomicU64, Ordering},
-    };
-    static DIE_AFTER: LazyLock<Option<u64>> =
-        LazyLock::new(|| std::env::var("ORBIT_DIE_AFTER_WRITES").ok()?.parse().ok());
-    static WRITES: AtomicU64 = AtomicU64::new(0);
-    let count = WRITES.fetch_add(1, Ordering::SeqCst) + 1;
+    let mut writes = WRITES.lock().unwrap_or_else(PoisonError::into_inner);
+    *writes.entry(what).or_default() += 1;
+    #[cfg(feature = "failpoints")]
+    die_at_the_chosen_one(what, writes.values().sum());
+}
+
+/// How many writes of each kind there were since the start.
+pub fn writes() -> BTreeMap<&'static str, u64> {
+    WRITES.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+#[cfg(feature = "failpoints")]
+fn die_at_the_chosen_one(what: &str, count: u64) {
+    static DIE_AFTER: std::sync::LazyLock<Option<u64>> =
+        std::sync::LazyLock::new(|| std::env::var("ORBIT_DIE_AFTER_WRITES").ok()?.parse().ok());
     if *DIE_AFTER == Some(count) {
         eprintln!("failpoint: dying after write {count} ({what})");
         std::process::abort();

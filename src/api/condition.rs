@@ -58,6 +58,8 @@ pub mod reason {
     pub const RELEASE_NOT_FOUND: &str = "ReleaseNotFound";
     /// The chart could not be generated.
     pub const CHART_INVALID: &str = "ChartInvalid";
+    /// The image runs as root, or as a user whose number is not known.
+    pub const UNRESTRICTED: &str = "Unrestricted";
     /// The version range is no range.
     pub const RANGE_INVALID: &str = "RangeInvalid";
     /// The pinned version does not exist.

@@ -44,8 +44,18 @@ pub mod annotation {
     pub const REQUESTED_AT: &str = "orbit.k8or.io/requestedAt";
     /// sha256 (`sha256:<hex>`) of the key that authorises sending an archive's bytes.
     pub const UPLOAD_KEY: &str = "orbit.k8or.io/upload-key-sha256";
+    /// Name of the ImageUpload that a HelmChart was made for.
+    pub const IMAGE_UPLOAD: &str = "orbit.k8or.io/image-upload";
     /// `allow` lets configuration values pass that look like secrets.
     pub const SECRETS_IN_CONFIG: &str = "orbit.k8or.io/secrets-in-config";
+}
+
+/// Labels that the plane puts on objects it makes.
+pub mod label {
+    /// The application an object belongs to.
+    pub const APPLICATION: &str = "orbit.k8or.io/application";
+    /// Kubernetes' own word for who manages an object.
+    pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 }
 
 /// The name of the `HelmChart` of a release: `web.1.4.0`.

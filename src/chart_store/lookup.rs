@@ -41,6 +41,11 @@ impl ChartStore {
         .await
     }
 
+    /// All releases of an application, their tombstones included.
+    pub async fn all_releases(&self, key: &ApplicationKey) -> Result<Vec<ReleaseRecord>, ChartStoreError> {
+        self.all(self.layout.releases(key, None)).await?.iter().map(decode).collect()
+    }
+
     /// The packaged chart of a release, if it is kept here and not in the Harbor.
     pub async fn chart_package(&self, key: &ApplicationKey, version: &str) -> Result<Option<Bytes>, ChartStoreError> {
         Ok(self.table.get(&self.layout.chart(key, version)).await?.and_then(|item| item.blob))

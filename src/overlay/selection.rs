@@ -41,10 +41,23 @@ pub enum Question {
 pub enum Decision {
     /// This.
     Run(SelectedVersion),
-    /// Nothing yet: no release is eligible. The sentence says why.
-    Wait(String),
+    /// Nothing, which is fine: no stored release may go here. The sentence says why.
+    Idle(String),
+    /// Nothing yet: something has to come first. The sentence says what.
+    Wait(Awaited, String),
     /// Nothing, until somebody changes something. The sentence says what.
     Refuse(String),
+}
+
+/// What has to come before an environment can run anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// Any release of the application.
+    Release,
+    /// The version that is pinned.
+    PinnedVersion,
+    /// The chart of a stored release.
+    Chart,
 }
 
 /// What the overlay asked for and what it has.
@@ -77,7 +90,13 @@ impl Wish<'_> {
     }
 
     /// The decision, given the newest version that the range allows.
-    pub fn decide(&self, newest: Option<&str>, candidates: &[Candidate], range: &str) -> Decision {
+    pub fn decide(
+        &self,
+        newest: Option<&str>,
+        candidates: &[Candidate],
+        range: &str,
+        releases: &[ReleaseRecord],
+    ) -> Decision {
         let newest = newest.and_then(|version| candidates.iter().find(|c| c.version == version));
         match (self.standing(), newest) {
             (Some(current), None) => Decision::Run(self.kept(current)),
@@ -90,11 +109,20 @@ impl Wish<'_> {
                 reason: if range.is_empty() { SelectionReason::Newest } else { SelectionReason::NewestInRange },
                 generation: self.generation,
             }),
-            (None, None) if candidates.is_empty() => Decision::Wait(format!(
-                "no stored release names the environment {env}: upload one with {env} in spec.environments",
+            (None, None) if releases.is_empty() => Decision::Wait(
+                Awaited::Release,
+                "nothing of this application is stored yet: the overlay is rendered once an ImageUpload has stored a release"
+                    .to_owned(),
+            ),
+            (None, None) if candidates.is_empty() && self.has_uncharted(releases) => Decision::Wait(
+                Awaited::Chart,
+                format!("the chart of the first release for {} is not published yet", self.environment),
+            ),
+            (None, None) if candidates.is_empty() => Decision::Idle(format!(
+                "no stored release names the environment {env}: add {env} to spec.environments of an ImageUpload",
                 env = self.environment
             )),
-            (None, None) => Decision::Wait(format!(
+            (None, None) => Decision::Idle(format!(
                 "none of the {} releases that name the environment {} is in the range {range:?}",
                 candidates.len(),
                 self.environment
@@ -104,9 +132,8 @@ impl Wish<'_> {
 
     fn pinned(&self, pin: &str, releases: &[ReleaseRecord]) -> Decision {
         let Some(record) = releases.iter().find(|r| r.release.version == pin) else {
-            return Decision::Wait(format!(
-                "version {pin} is pinned but not stored: upload it, or pin another version"
-            ));
+            let sentence = format!("version {pin} is pinned but not stored: upload it, or pin another version");
+            return Decision::Wait(Awaited::PinnedVersion, sentence);
         };
         if record.purged_at.is_some() {
             return Decision::Refuse(format!("version {pin} is pinned but its data was deleted: pin another version"));
@@ -125,7 +152,7 @@ impl Wish<'_> {
                 reason: SelectionReason::Pinned,
                 generation: self.generation,
             }),
-            None => Decision::Wait(format!("the chart of version {pin} is not published yet")),
+            None => Decision::Wait(Awaited::Chart, format!("the chart of version {pin} is not published yet")),
         }
     }
 
@@ -136,6 +163,10 @@ impl Wish<'_> {
 
     fn kept(&self, current: &SelectedVersion) -> SelectedVersion {
         SelectedVersion { reason: SelectionReason::Kept, ..current.clone() }
+    }
+
+    fn has_uncharted(&self, releases: &[ReleaseRecord]) -> bool {
+        releases.iter().any(|record| self.is_named_by(record) && record.chart.is_none() && record.purged_at.is_none())
     }
 
     fn is_named_by(&self, record: &ReleaseRecord) -> bool {
@@ -203,7 +234,7 @@ mod tests {
             Question::Decided(decision) => decision,
             Question::NewestOf { range, candidates, .. } => {
                 let newest = candidates.iter().max_by_key(|c| Version::parse(&c.version).unwrap()).map(|c| &*c.version);
-                wish.decide(newest, &candidates, &range)
+                wish.decide(newest, &candidates, &range, releases)
             }
         }
     }
@@ -257,8 +288,17 @@ mod tests {
     }
 
     #[test]
+    fn nothing_to_run_is_waited_for_only_where_it_will_come() {
+        assert!(matches!(decide(&wish(None, None), &[]), Decision::Wait(Awaited::Release, _)));
+        assert!(matches!(decide(&wish(None, None), &[release("1.0.0", &["dev"])]), Decision::Idle(_)));
+        let mut uncharted = release("1.0.0", &["prod"]);
+        uncharted.chart = None;
+        assert!(matches!(decide(&wish(None, None), &[uncharted]), Decision::Wait(Awaited::Chart, _)));
+    }
+
+    #[test]
     fn a_pin_of_nothing_waits_for_it() {
         let pin = VersionPolicy { pin: Some("9.0.0".into()), ..Default::default() };
-        assert!(matches!(decide(&wish(Some(&pin), None), &[]), Decision::Wait(_)));
+        assert!(matches!(decide(&wish(Some(&pin), None), &[]), Decision::Wait(Awaited::PinnedVersion, _)));
     }
 }

@@ -89,6 +89,9 @@ pub struct Release {
     /// Where each image came from, by its name. No part of the digest: the same image may come by several ways.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sources: BTreeMap<String, ImageSource>,
+    /// Name of the ImageUpload that had it stored: whose retention policy counts. No part of the digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<String>,
 }
 
 impl Release {
@@ -101,7 +104,7 @@ impl Release {
         workload: Workload,
     ) -> Self {
         let digest = release_digest(application, version, &images, &config, &workload);
-        Self { version: version.to_owned(), digest, images, config, workload, sources: BTreeMap::new() }
+        Self { version: version.to_owned(), digest, images, config, workload, sources: BTreeMap::new(), upload: None }
     }
 }
 
