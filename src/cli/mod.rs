@@ -1,5 +1,6 @@
 //! The `orbit` command: one file per subcommand.
 
+mod controller;
 mod crds;
 mod upload;
 mod verify;
@@ -16,6 +17,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Controller(Box<controller::Args>),
     Upload(Box<upload::Args>),
     Verify(Box<verify::Args>),
     Crds(crds::Args),
@@ -25,6 +27,7 @@ impl Cli {
     /// Runs the chosen subcommand.
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
+            Command::Controller(args) => controller::run(*args).await,
             Command::Upload(args) => upload::run(*args).await,
             Command::Verify(args) => verify::run(*args).await,
             Command::Crds(args) => crds::run(args),

@@ -1,3 +1,21 @@
 //! The reconcilers: one folder per kind, each a pipeline of named steps.
+//!
+//! [`reconcile`] is what they share: one object in, one pipeline run, one status out. [`run`] wires them to watches.
+//! Decisions are pure functions; effects are in [`context`] and in the stores.
 
+mod backoff;
+mod conditions;
+pub mod context;
+mod environment_overlay;
+mod helm_chart;
+mod image_upload;
 pub mod install;
+pub mod metrics;
+mod outcome;
+pub mod probes;
+mod reconcile;
+mod sweep;
+mod watch;
+
+pub use sweep::sweep;
+pub use watch::run;

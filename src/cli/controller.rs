@@ -1,0 +1,237 @@
+//! `orbit controller`: the operator itself.
+
+mod settings;
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, bail};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde_json::json;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use self::settings::{LogFormat, Settings};
+use crate::{
+    api::FIELD_MANAGER,
+    chart_store::{self, ChartStore},
+    controllers::{
+        self,
+        context::{Context, Installation},
+        install,
+        probes::{self, Probes},
+    },
+    failpoint,
+    image_harbor::{self, ingest},
+    overlay::renderer::Renderer,
+    registry::{self, Registry},
+};
+
+/// How long a rendering may take.
+const RENDER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the work under way may take to come to its end after SIGTERM; a kubelet waits 30 s before it kills.
+const SHUTDOWN_WITHIN: Duration = Duration::from_secs(25);
+/// Archives that have arrived and wait to be noticed.
+const ARRIVALS: usize = 256;
+
+/// Run the operator
+///
+/// Without flags it works on the current kubeconfig with embedded stores in one data directory, and installs what it
+/// needs in the cluster.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Settings as YAML; flags and environment variables win over them
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Runs it until it is told to end.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let settings = settings::load(args.config.as_deref(), args.settings)?;
+    log(settings.log_format());
+    let (listener, public_url) = listen(&settings).await?;
+    let health_listener = bind(settings.health_listen()).await?;
+    tracing::info!(address = %health_listener.local_addr()?, "health and metrics");
+
+    let client = connect(&settings).await?;
+    if !settings.skip_install {
+        install::install(&client).await?;
+    }
+    announce(&client, &public_url).await;
+    let shutdown = shutdown_on_signal()?;
+    let Some(chart_store) = open_chart_store(&settings, &shutdown).await else { return Ok(()) };
+    let harbor = image_harbor::open(&settings.stores).await?;
+    tracing::info!(plane = chart_store.plane(), harbor = harbor.name(), "stores");
+
+    let renderer = Arc::new(Renderer::new(settings.renderer()?, settings.renderers(), RENDER_TIMEOUT));
+    let installation = installation(&settings, &client, public_url).await?;
+    let instance = std::env::var("HOSTNAME").ok();
+    let context = Context::new(client, harbor.clone(), chart_store.clone(), renderer.clone(), installation, instance);
+    let context = Arc::new(context);
+
+    let (completed, arrivals) = mpsc::channel(ARRIVALS);
+    let started = CancellationToken::new();
+    let metrics = Arc::new(context.metrics.registry(renderer));
+    let probes = Probes { started: started.clone(), shutdown: shutdown.clone(), metrics };
+    let registry = Registry::new(harbor, chart_store, completed, registry::Limits::default());
+    let servers = [
+        tokio::spawn(serve(listener, registry::router(registry), shutdown.clone())),
+        tokio::spawn(serve(health_listener, probes::router(probes), shutdown.clone())),
+    ];
+
+    let work = async {
+        let sweep = controllers::sweep(&context, shutdown.clone());
+        tokio::join!(controllers::run(context.clone(), arrivals, started, shutdown.clone()), sweep);
+        for server in servers {
+            server.await??;
+        }
+        anyhow::Ok(())
+    };
+    let too_late = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(SHUTDOWN_WITHIN).await;
+    };
+    tokio::select! {
+        result = work => result,
+        () = too_late => {
+            // Whatever is cut off here is found and done again at the next start.
+            tracing::warn!("work was still under way after {} s", SHUTDOWN_WITHIN.as_secs());
+            Ok(())
+        }
+    }
+}
+
+fn log(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => subscriber.with_ansi(false).init(),
+        LogFormat::Json => subscriber.json().init(),
+    }
+}
+
+/// The registry's and portal's listener, and where clients reach it.
+async fn listen(settings: &Settings) -> anyhow::Result<(TcpListener, Url)> {
+    let address = settings.listen();
+    if !address.ip().is_loopback() {
+        bail!(
+            "--listen {address}: only a loopback address can be listened on until reads need credentials; use kubectl port-forward to reach it from elsewhere"
+        );
+    }
+    let listener = bind(address).await?;
+    let local = listener.local_addr()?;
+    tracing::info!(address = %local, "registry");
+    let public_url = match &settings.public_url {
+        Some(url) => url.clone(),
+        None => format!("http://{local}").parse()?,
+    };
+    Ok((listener, public_url))
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))
+}
+
+async fn serve(listener: TcpListener, router: axum::Router, shutdown: CancellationToken) -> std::io::Result<()> {
+    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
+}
+
+async fn connect(settings: &Settings) -> anyhow::Result<Client> {
+    let options = KubeConfigOptions { context: settings.context.clone(), ..KubeConfigOptions::default() };
+    let mut config = match &settings.kubeconfig {
+        Some(path) => {
+            let file = Kubeconfig::read_from(path).with_context(|| format!("reading {}", path.display()))?;
+            kube::Config::from_custom_kubeconfig(file, &options).await.context("the kubeconfig cannot be used")?
+        }
+        None if settings.context.is_some() => {
+            kube::Config::from_kubeconfig(&options).await.context("the kubeconfig cannot be used")?
+        }
+        None => kube::Config::infer().await.context("no kubeconfig was found, and this is no pod")?,
+    };
+    // Longer than a watch lasts by the API server's own will: a dead connection is noticed, a quiet one is not cut.
+    config.read_timeout = Some(Duration::from_secs(330));
+    Client::try_from(config).context("no connection to the API server")
+}
+
+/// The Chart Store, as soon as its database can be reached; none if the process is told to end before.
+async fn open_chart_store(settings: &Settings, shutdown: &CancellationToken) -> Option<ChartStore> {
+    let mut wait = Duration::from_secs(1);
+    loop {
+        match shutdown.run_until_cancelled(chart_store::open(&settings.stores)).await? {
+            Ok(store) => return Some(store),
+            Err(error) => tracing::error!(%error, ?wait, "the Chart Store cannot be opened; trying again"),
+        }
+        shutdown.run_until_cancelled(tokio::time::sleep(wait)).await?;
+        wait = (wait * 2).min(Duration::from_secs(30));
+    }
+}
+
+async fn installation(settings: &Settings, client: &Client, public_url: Url) -> anyhow::Result<Installation> {
+    let kube_version = match &settings.kube_version {
+        Some(version) => version.trim_start_matches('v').to_owned(),
+        None => {
+            let version =
+                client.apiserver_version().await.context("asking the API server for its version")?.git_version;
+            version.trim_start_matches('v').split(['-', '+']).next().unwrap_or_default().to_owned()
+        }
+    };
+    semver::Version::parse(&kube_version).with_context(|| format!("--kube-version {kube_version}"))?;
+    Ok(Installation {
+        public_url,
+        registry_host: settings.registry_host.clone().unwrap_or_default(),
+        image_pull_secret: settings.image_pull_secret.clone(),
+        kube_version,
+        chart_history: settings.chart_history(),
+        limits: ingest::Limits { plain_http: settings.plain_http.clone(), ..ingest::Limits::default() },
+    })
+}
+
+/// Tells clients where the plane is. That it cannot be told is no reason not to work: they have `--server`.
+async fn announce(client: &Client, public_url: &Url) {
+    let config_map = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "orbit-plane", "namespace": "kube-public"},
+        "data": {"url": public_url.as_str().trim_end_matches('/')},
+    });
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), "kube-public");
+    let current = api.get_opt("orbit-plane").await;
+    let known = |map: &ConfigMap| map.data.as_ref().and_then(|data| data.get("url").cloned());
+    if let Ok(Some(map)) = &current
+        && known(map).as_deref() == config_map["data"]["url"].as_str()
+    {
+        return;
+    }
+    match api.patch("orbit-plane", &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&config_map)).await {
+        Ok(_) => failpoint::after_write("announce the plane"),
+        Err(error) => tracing::warn!(%error, "the ConfigMap kube-public/orbit-plane could not be written"),
+    }
+}
+
+fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
+    let shutdown = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("shutting down");
+            shutdown.cancel();
+        }
+    });
+    Ok(shutdown)
+}

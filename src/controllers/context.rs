@@ -1,0 +1,220 @@
+//! What every reconciler works with, and the few ways in which they change the cluster.
+
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
+    core::{DeserializeGuard, NamespaceResourceScope},
+    runtime::events::{Event, EventType, Recorder, Reporter},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+use url::Url;
+
+use super::{backoff::Backoff, metrics::Metrics, outcome::Halt};
+use crate::{
+    api::{FIELD_MANAGER, annotation},
+    chart_store::{ChartStore, SpecText},
+    failpoint,
+    image_harbor::{self, ImageHarbor, ingest::Limits},
+    overlay::renderer::Renderer,
+    release::ApplicationKey,
+};
+
+/// The actor of a fact that no change of a spec caused.
+pub const PLANE: &str = "orbit-plane";
+/// The actor of a fact whose cause nobody stamped: deletions, and clusters without the admission policy.
+const UNKNOWN: &str = "unknown";
+
+/// What the installation, not a user, decides.
+#[derive(Debug, Clone)]
+pub struct Installation {
+    /// Where clients reach the registry, as in `http://127.0.0.1:8480`.
+    pub public_url: Url,
+    /// Host (and port) that clusters pull images from; empty when none is set.
+    pub registry_host: String,
+    /// Secret with which they do, if any.
+    pub image_pull_secret: Option<String>,
+    /// The Kubernetes version that templates see, without `v`.
+    pub kube_version: String,
+    /// How many HelmCharts of an ImageUpload stay in the cluster. The Chart Store keeps all.
+    pub chart_history: usize,
+    /// What an image may make the plane read.
+    pub limits: Limits,
+}
+
+/// What every reconciler works with.
+pub struct Context {
+    /// The cluster.
+    pub client: Client,
+    /// The bytes.
+    pub harbor: Arc<dyn ImageHarbor>,
+    /// Releases, charts and the journal.
+    pub chart_store: ChartStore,
+    /// Helm and Kustomize.
+    pub renderer: Arc<Renderer>,
+    /// What the installation decides.
+    pub installation: Installation,
+    /// Failures in a row.
+    pub backoff: Backoff,
+    /// Counters.
+    pub metrics: Metrics,
+    recorder: Recorder,
+    applications: ApplicationGates,
+}
+
+impl Context {
+    /// A context of the controller process that `instance` names (its host, as a rule).
+    pub fn new(
+        client: Client,
+        harbor: Arc<dyn ImageHarbor>,
+        chart_store: ChartStore,
+        renderer: Arc<Renderer>,
+        installation: Installation,
+        instance: Option<String>,
+    ) -> Self {
+        let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance };
+        let recorder = Recorder::new(client.clone(), reporter);
+        Self {
+            client,
+            harbor,
+            chart_store,
+            renderer,
+            installation,
+            backoff: Backoff::default(),
+            metrics: Metrics::default(),
+            recorder,
+            applications: ApplicationGates::default(),
+        }
+    }
+
+    /// Objects of a kind in a namespace.
+    pub fn api<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// The objects of a kind in a namespace; those that cannot be read as it are left out.
+    pub async fn list<K>(&self, namespace: &str, params: &ListParams) -> Result<Vec<K>, Halt>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    {
+        let found = self.api::<DeserializeGuard<K>>(namespace).list(params).await?;
+        Ok(found.items.into_iter().filter_map(|object| object.0.ok()).collect())
+    }
+
+    /// Applies an object of which the plane owns exactly what is given.
+    pub async fn apply<K>(&self, namespace: &str, name: &str, object: &(impl Serialize + Debug)) -> Result<K, Halt>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    {
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let applied = self.api::<K>(namespace).patch(name, &params, &Patch::Apply(object)).await?;
+        failpoint::after_write("apply object");
+        Ok(applied)
+    }
+
+    /// Applies a status: of this very object, not of a later one of the same name.
+    pub async fn apply_status<K>(&self, object: &K, status: &impl Serialize) -> Result<(), kube::Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    {
+        let patch = json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            "metadata": {"uid": object.uid()},
+            "status": status,
+        });
+        let api = self.api::<K>(&object.namespace().unwrap_or_default());
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        api.patch_status(&object.name_any(), &params, &Patch::Apply(&patch)).await?;
+        failpoint::after_write("apply status");
+        Ok(())
+    }
+
+    /// Deletes this very object; that it is gone is no error.
+    pub async fn delete<K>(&self, object: &K) -> Result<(), Halt>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    {
+        let preconditions = Preconditions { uid: object.uid(), resource_version: None };
+        let params = DeleteParams::default().preconditions(preconditions);
+        match self.api::<K>(&object.namespace().unwrap_or_default()).delete(&object.name_any(), &params).await {
+            Ok(_) => {
+                failpoint::after_write("delete object");
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tells of an object. Nothing depends on an event, so that it cannot be written is only logged.
+    pub async fn publish(&self, object: &impl Resource<DynamicType = ()>, type_: EventType, reason: &str, note: &str) {
+        // The Events API takes notes of up to 1 kB.
+        let note = note.char_indices().take_while(|(at, _)| *at < 1000).map(|(_, character)| character).collect();
+        let event = Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(note),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        match self.recorder.publish(&event, &object.object_ref(&())).await {
+            Ok(()) => failpoint::after_write("event"),
+            Err(error) => tracing::warn!(%error, reason, "an event could not be published"),
+        }
+    }
+
+    /// Who last changed the object's spec, in the API server's words.
+    pub fn actor(&self, object: &impl ResourceExt) -> String {
+        object.annotations().get(annotation::CHANGED_BY).cloned().unwrap_or_else(|| UNKNOWN.to_owned())
+    }
+
+    /// Who deleted an object is stamped nowhere.
+    pub fn deleter(&self) -> String {
+        UNKNOWN.to_owned()
+    }
+
+    /// A spec as the journal keeps it; one that is too long for an event is stored in the Harbor and linked first.
+    pub async fn spec_text(&self, key: &ApplicationKey, spec: &impl Serialize) -> Result<SpecText, Halt> {
+        let (spec, long_text) = SpecText::of(spec);
+        if let Some(text) = long_text {
+            let digest = image_harbor::store_bytes(self.harbor.as_ref(), text).await?;
+            self.chart_store.link(key, &[digest]).await?;
+        }
+        Ok(spec)
+    }
+
+    /// Waits until nobody else gives an application blobs or takes them from it.
+    ///
+    /// A release's links come before its journal entry. Whoever takes links away looks at the journal for what still
+    /// needs them, and must not look in between.
+    pub async fn alone_with(&self, key: &ApplicationKey) -> tokio::sync::OwnedMutexGuard<()> {
+        self.applications.gate(key).lock_owned().await
+    }
+}
+
+/// One gate per application that somebody works on.
+#[derive(Debug, Default)]
+struct ApplicationGates(Mutex<HashMap<ApplicationKey, Weak<tokio::sync::Mutex<()>>>>);
+
+impl ApplicationGates {
+    fn gate(&self, key: &ApplicationKey) -> Arc<tokio::sync::Mutex<()>> {
+        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gate) = gates.get(key).and_then(Weak::upgrade) {
+            return gate;
+        }
+        gates.retain(|_, gate| gate.strong_count() > 0);
+        let gate = Arc::default();
+        gates.insert(key.clone(), Arc::downgrade(&gate));
+        gate
+    }
+}

@@ -1,0 +1,310 @@
+//! What all reconcilers have in common: one object in, one pipeline run, one status out.
+
+use std::{convert::Infallible, fmt::Debug, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use kube::{
+    Resource, ResourceExt,
+    api::{ObjectMeta, Patch, PatchParams},
+    core::{DeserializeGuard, NamespaceResourceScope, error_boundary::InvalidObject},
+    runtime::{controller::Action, events::EventType},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{
+    conditions::conditions,
+    context::Context,
+    metrics::Outcome,
+    outcome::{Halt, HaltKind, Ready},
+};
+use crate::{
+    api::{Condition, FINALIZER, annotation, condition_type, reason},
+    failpoint,
+};
+
+/// The part of a status that every kind has.
+pub struct Common<'a> {
+    /// The generation it speaks of.
+    pub observed_generation: &'a mut Option<i64>,
+    /// The request that was handled last.
+    pub last_handled_reconcile_at: &'a mut Option<String>,
+    /// Its conditions.
+    pub conditions: &'a mut Vec<Condition>,
+}
+
+/// A kind of ours.
+pub trait Reconcile:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+    /// Its status.
+    type Status: Clone + Debug + Default + PartialEq + Serialize + Send + Sync;
+    /// Its name.
+    const KIND: &'static str;
+    /// Whether its end is recorded, so that it has to be held back until it is.
+    const HELD: bool;
+    /// After this long a pipeline is stopped and tried again.
+    const TIMEOUT: Duration;
+
+    /// Whether it is to be left alone.
+    fn suspended(&self) -> bool;
+    /// Its status as it was read.
+    fn status(&self) -> Option<&Self::Status>;
+    /// The common part of a status.
+    fn common(status: &mut Self::Status) -> Common<'_>;
+    /// Brings the world to what the spec asks for. What is known on the way goes into `status` as soon as it holds,
+    /// and is published even if a later step halts.
+    fn reconcile(
+        &self,
+        context: &Context,
+        status: &mut Self::Status,
+    ) -> impl Future<Output = Result<Ready, Halt>> + Send;
+    /// Brings the world to the object's end. Must bear that nothing of it ever happened.
+    fn retire(&self, context: &Context) -> impl Future<Output = Result<(), Halt>> + Send;
+}
+
+/// Does for one object what its state asks for, and says when to look again.
+pub async fn drive<K: Reconcile>(
+    object: Arc<DeserializeGuard<K>>,
+    context: Arc<Context>,
+) -> Result<Action, Infallible> {
+    let started = Instant::now();
+    let (outcome, action) = match &object.0 {
+        Err(invalid) => (Outcome::Undecodable, skip::<K>(invalid, &object, &context).await),
+        Ok(object) => settle(object, &context).await,
+    };
+    context.metrics.reconciled(K::KIND, outcome, started.elapsed());
+    Ok(action)
+}
+
+/// Runs the pipeline, or at its end the last step of it; the journal has the end before the object goes.
+async fn settle<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
+    let held = object.finalizers().iter().any(|name| name == FINALIZER);
+    match (object.meta().deletion_timestamp.is_some(), held) {
+        (true, true) => end(object, context).await,
+        (true, false) => {
+            context.backoff.forget(&object.uid().unwrap_or_default());
+            (Outcome::Deleted, Action::await_change())
+        }
+        (false, false) if K::HELD => match hold(object, context).await {
+            // The finalizer brings the object back here.
+            Ok(()) => (Outcome::Waiting, Action::await_change()),
+            Err(error) => later(object, context, &error.into()),
+        },
+        (false, _) => run(object, context).await,
+    }
+}
+
+/// Runs the pipeline and publishes what came of it.
+async fn run<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
+    let mut status = object.status().cloned().unwrap_or_default();
+    let outcome = if object.suspended() {
+        let message = "spec.suspend is set: everything stays as it is until it is unset";
+        Err(Halt::waiting(reason::SUSPENDED, message))
+    } else {
+        let pipeline = object.reconcile(context, &mut status);
+        tokio::time::timeout(K::TIMEOUT, pipeline).await.unwrap_or_else(|_| {
+            let message = format!("stopped after {} s without an end; it is tried again", K::TIMEOUT.as_secs());
+            Err(Halt::retry(reason::INTERNAL, message))
+        })
+    };
+    if let Err(error) = publish(object, context, status, &outcome).await {
+        return later(object, context, &error.into());
+    }
+    let uid = object.uid().unwrap_or_default();
+    match outcome {
+        Ok(ready) => {
+            context.backoff.forget(&uid);
+            (Outcome::Ready, ready.again.map_or_else(Action::await_change, |after| Action::requeue(spread(after))))
+        }
+        Err(halt) => later(object, context, &halt),
+    }
+}
+
+/// When to look again at what halted.
+fn later<K: Reconcile>(object: &K, context: &Context, halt: &Halt) -> (Outcome, Action) {
+    let uid = object.uid().unwrap_or_default();
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    match halt.kind {
+        HaltKind::Waiting => {
+            context.backoff.forget(&uid);
+            (Outcome::Waiting, Action::await_change())
+        }
+        HaltKind::Stalled { again } => {
+            context.backoff.forget(&uid);
+            (Outcome::Stalled, again.map_or_else(Action::await_change, |after| Action::requeue(spread(after))))
+        }
+        HaltKind::Retry => {
+            let after = context.backoff.failed(&uid);
+            tracing::warn!(kind = K::KIND, namespace, name, %halt, ?after, "tried again");
+            (Outcome::Retry, Action::requeue(after))
+        }
+    }
+}
+
+/// A tenth more or less, so that what was made together does not come back together.
+fn spread(after: Duration) -> Duration {
+    after.mul_f64(0.9 + fastrand::f64() / 5.0)
+}
+
+/// Writes the status if it differs, and tells of it if the object became something else.
+async fn publish<K: Reconcile>(
+    object: &K,
+    context: &Context,
+    mut status: K::Status,
+    outcome: &Result<Ready, Halt>,
+) -> Result<(), kube::Error> {
+    let common = K::common(&mut status);
+    // What is tried again has not been dealt with: the request and the generation stay open.
+    if !matches!(outcome, Err(halt) if halt.kind == HaltKind::Retry) {
+        *common.observed_generation = object.meta().generation;
+        *common.last_handled_reconcile_at = object.annotations().get(annotation::REQUESTED_AT).map(|at| bounded(at));
+    }
+    let before = std::mem::take(common.conditions);
+    *common.conditions = conditions(&before, outcome, object.meta().generation, now());
+    let (was, is) = (ready(&before), ready(common.conditions));
+    let transition = match (was, is) {
+        (Some(was), Some(is)) if (was.status, &was.reason) == (is.status, &is.reason) => None,
+        (_, is) => is.cloned(),
+    };
+    if object.status() == Some(&status) {
+        return Ok(());
+    }
+    context.apply_status(object, &status).await?;
+    if let Some(ready) = transition {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        tracing::info!(kind = K::KIND, namespace, name, reason = ready.reason, "{}", ready.message);
+        let stalled = matches!(outcome, Err(halt) if halt.kind != HaltKind::Waiting);
+        let type_ = if stalled { EventType::Warning } else { EventType::Normal };
+        context.publish(object, type_, &ready.reason, &ready.message).await;
+    }
+    Ok(())
+}
+
+fn ready(conditions: &[Condition]) -> Option<&Condition> {
+    conditions.iter().find(|c| c.type_ == condition_type::READY)
+}
+
+/// The annotation's value as far as the status takes it.
+fn bounded(requested_at: &str) -> String {
+    requested_at.chars().take(256).collect()
+}
+
+/// To the second, as Kubernetes writes times.
+fn now() -> Timestamp {
+    Timestamp::from_second(Timestamp::now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Records the end of the object and lets it go. While a store is down it stays, with a condition that says so.
+async fn end<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
+    let retired = tokio::time::timeout(K::TIMEOUT, object.retire(context)).await.unwrap_or_else(|_| {
+        Err(Halt::retry(reason::INTERNAL, format!("its end was not recorded within {} s", K::TIMEOUT.as_secs())))
+    });
+    let released = match retired {
+        Ok(()) => release::<K>(object.meta(), context).await.map_err(Halt::from),
+        Err(halt) => Err(halt),
+    };
+    match released {
+        Ok(()) => {
+            context.backoff.forget(&object.uid().unwrap_or_default());
+            (Outcome::Deleted, Action::await_change())
+        }
+        Err(halt) => {
+            // Whatever it is, the object must not stay for ever: an end is always tried again.
+            let halt = Halt { kind: HaltKind::Retry, message: format!("deletion waits: {}", halt.message), ..halt };
+            let status = object.status().cloned().unwrap_or_default();
+            if let Err(error) = publish(object, context, status, &Err(halt.clone())).await {
+                tracing::debug!(%error, "the condition of a deletion that waits could not be written");
+            }
+            later(object, context, &halt)
+        }
+    }
+}
+
+/// Puts the finalizer on, unless the object changed meanwhile (then the change brings it back).
+async fn hold<K: Reconcile>(object: &K, context: &Context) -> Result<(), kube::Error> {
+    let mut finalizers = object.finalizers().to_vec();
+    finalizers.push(FINALIZER.to_owned());
+    set_finalizers::<K>(object.meta(), finalizers, context).await
+}
+
+/// Takes the finalizer off.
+async fn release<K: Reconcile>(meta: &ObjectMeta, context: &Context) -> Result<(), kube::Error> {
+    let others = meta.finalizers.iter().flatten().filter(|name| *name != FINALIZER).cloned().collect();
+    match set_finalizers::<K>(meta, others, context).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        result => result,
+    }
+}
+
+async fn set_finalizers<K: Reconcile>(
+    meta: &ObjectMeta,
+    finalizers: Vec<String>,
+    context: &Context,
+) -> Result<(), kube::Error> {
+    let patch = json!({"metadata": {
+        "uid": meta.uid,
+        "resourceVersion": meta.resource_version,
+        "finalizers": finalizers,
+    }});
+    // By metadata alone: it must also work for what is no valid object of its kind.
+    let api = context.api::<K>(meta.namespace.as_deref().unwrap_or_default());
+    api.patch_metadata(meta.name.as_deref().unwrap_or_default(), &PatchParams::default(), &Patch::Merge(&patch))
+        .await?;
+    failpoint::after_write("finalizers");
+    Ok(())
+}
+
+/// An object that cannot be read as its kind harms no other: it is told of, and let go when it is deleted.
+async fn skip<K: Reconcile>(invalid: &InvalidObject, object: &DeserializeGuard<K>, context: &Context) -> Action {
+    let meta = &invalid.metadata;
+    let (namespace, name) = (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+    tracing::warn!(kind = K::KIND, namespace, name, error = invalid.error, "an object cannot be read");
+    let held = meta.finalizers.iter().flatten().any(|name| name == FINALIZER);
+    if meta.deletion_timestamp.is_some() {
+        if held && let Err(error) = release::<K>(meta, context).await {
+            tracing::warn!(kind = K::KIND, namespace, name, %error, "an unreadable object could not be let go");
+            return Action::requeue(context.backoff.failed(meta.uid.as_deref().unwrap_or_default()));
+        }
+        return Action::await_change();
+    }
+    let note = format!("this object cannot be read as {}: {}. Nothing is done for it", K::KIND, invalid.error);
+    context.publish(object, EventType::Warning, "Unreadable", &note).await;
+    Action::await_change()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::ConditionStatus;
+
+    #[test]
+    fn a_time_is_spread_by_a_tenth() {
+        let hour = Duration::from_secs(3600);
+        for _ in 0..100 {
+            assert!((3240..=3960).contains(&spread(hour).as_secs()));
+        }
+    }
+
+    #[test]
+    fn ready_is_found_among_others() {
+        let condition = |type_: &str| Condition {
+            type_: type_.into(),
+            status: ConditionStatus::True,
+            reason: "R".into(),
+            message: String::new(),
+            observed_generation: None,
+            last_transition_time: now(),
+        };
+        assert!(ready(&[condition("Stalled")]).is_none());
+        assert!(ready(&[condition("Stalled"), condition("Ready")]).is_some());
+    }
+}

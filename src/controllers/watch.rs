@@ -1,0 +1,189 @@
+//! What wakes which reconciler. Nothing here decides anything: a wake-up too many changes nothing.
+
+use std::{fmt::Debug, sync::Arc};
+
+use futures::{Stream, StreamExt, TryStreamExt, future};
+use kube::{
+    Api, Resource, ResourceExt,
+    core::{DeserializeGuard, NamespaceResourceScope},
+    runtime::{
+        Controller, Predicate, WatchStreamExt,
+        controller::{self, Action},
+        predicates,
+        reflector::{self, ObjectRef, Store},
+        watcher::{self, watcher},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    context::Context,
+    reconcile::{Reconcile, drive},
+};
+use crate::{
+    api::{EnvironmentOverlay, HelmChart, ImageUpload},
+    release::ApplicationKey,
+};
+
+/// How many objects of a kind are worked on at a time.
+const CONCURRENCY: u16 = 8;
+
+/// An object that may turn out not to be readable as its kind.
+type Guarded<K> = DeserializeGuard<K>;
+
+/// Runs the reconcilers until `shutdown`, then lets those at work come to their end.
+///
+/// `completed` names applications whose archive has arrived. `started` is cancelled once every kind has been listed.
+pub async fn run(
+    context: Arc<Context>,
+    completed: mpsc::Receiver<ApplicationKey>,
+    started: CancellationToken,
+    shutdown: CancellationToken,
+) {
+    let (uploads, upload_changes) = watched::<ImageUpload>(&context);
+    let (charts, chart_changes) = watched::<HelmChart>(&context);
+    let (overlays, overlay_changes) = watched::<EnvironmentOverlay>(&context);
+    let listed = {
+        let (uploads, charts, overlays) = (uploads.clone(), charts.clone(), overlays.clone());
+        async move {
+            let all = future::join3(uploads.wait_until_ready(), charts.wait_until_ready(), overlays.wait_until_ready());
+            if let (Ok(()), Ok(()), Ok(())) = all.await {
+                started.cancel();
+            }
+            future::pending::<()>().await;
+        }
+    };
+
+    let arrived = uploads.clone();
+    let arrivals =
+        ReceiverStream::new(completed).flat_map(move |key| futures::stream::iter(of_application(&arrived, &key)));
+    let of_chart = uploads.clone();
+    let of_overlay = uploads.clone();
+    let upload_controller = Controller::for_stream(upload_changes, uploads)
+        .reconcile_on(arrivals)
+        .watches_stream(touched::<HelmChart>(&context), move |chart| siblings(&of_chart, &chart))
+        .watches_stream(deleted::<EnvironmentOverlay>(&context), move |overlay| siblings(&of_overlay, &overlay));
+
+    let of_upload = charts.clone();
+    let chart_controller = Controller::for_stream(chart_changes, charts)
+        .watches_stream(touched::<ImageUpload>(&context), move |upload| siblings(&of_upload, &upload));
+
+    let of_chart = overlays.clone();
+    let overlay_controller = Controller::for_stream(overlay_changes, overlays)
+        .watches_stream(touched::<HelmChart>(&context), move |chart| siblings(&of_chart, &chart));
+
+    let reconcilers = future::join3(
+        until(upload_controller, &context, &shutdown),
+        until(chart_controller, &context, &shutdown),
+        until(overlay_controller, &context, &shutdown),
+    );
+    tokio::select! {
+        _ = reconcilers => {}
+        () = listed => {}
+    }
+}
+
+async fn until<K: Reconcile>(controller: Controller<Guarded<K>>, context: &Arc<Context>, shutdown: &CancellationToken) {
+    controller
+        .with_config(controller::Config::default().concurrency(CONCURRENCY))
+        .graceful_shutdown_on(shutdown.clone().cancelled_owned())
+        .run(drive, |_, never, _| -> Action { match *never {} }, context.clone())
+        .for_each(|result| async move {
+            match result {
+                // That an object is gone before its turn came is no error.
+                Ok(_) | Err(controller::Error::ObjectNotFound(_)) => {}
+                Err(error) => tracing::warn!(kind = K::KIND, %error, "watching"),
+            }
+        })
+        .await;
+}
+
+/// A kind's objects, and the changes of them that mean work: not those of their status.
+fn watched<K: Reconcile>(
+    context: &Context,
+) -> (Store<Guarded<K>>, impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + use<K>) {
+    let (store, writer) = reflector::store();
+    let work = predicates::generation.combine(predicates::finalizers).combine(predicates::annotations);
+    let changes = events::<K>(context)
+        .modify(|object| object.meta_mut().managed_fields = None)
+        .reflect(writer)
+        .applied_objects()
+        .predicate_filter(work, Default::default());
+    (store, changes)
+}
+
+/// Every change of a kind, those of the status included.
+fn touched<K: Reconcile>(context: &Context) -> impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + use<K> {
+    events::<K>(context).touched_objects()
+}
+
+/// Objects that are gone.
+fn deleted<K: Reconcile>(context: &Context) -> impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + use<K> {
+    events::<K>(context).try_filter_map(|event| {
+        future::ok(match event {
+            watcher::Event::Delete(object) => Some(object),
+            _ => None,
+        })
+    })
+}
+
+fn events<K>(
+    context: &Context,
+) -> impl Stream<Item = Result<watcher::Event<Guarded<K>>, watcher::Error>> + Send + use<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    watcher(Api::<Guarded<K>>::all(context.client.clone()), watcher::Config::default()).default_backoff()
+}
+
+/// A kind that belongs to an application.
+trait OfApplication {
+    fn application(&self) -> &str;
+}
+
+impl OfApplication for ImageUpload {
+    fn application(&self) -> &str {
+        &self.spec.application
+    }
+}
+
+impl OfApplication for HelmChart {
+    fn application(&self) -> &str {
+        &self.spec.application
+    }
+}
+
+impl OfApplication for EnvironmentOverlay {
+    fn application(&self) -> &str {
+        &self.spec.application
+    }
+}
+
+/// The objects of one kind that belong to the same application as one of another.
+fn siblings<K, Other>(store: &Store<Guarded<K>>, other: &Guarded<Other>) -> Vec<ObjectRef<Guarded<K>>>
+where
+    K: Reconcile + OfApplication,
+    Other: Reconcile + OfApplication,
+{
+    match &other.0 {
+        Ok(object) => {
+            of_application(store, &ApplicationKey::new(object.namespace().unwrap_or_default(), object.application()))
+        }
+        Err(_) => Vec::new(),
+    }
+}
+
+/// The objects of a kind that belong to an application.
+fn of_application<K>(store: &Store<Guarded<K>>, key: &ApplicationKey) -> Vec<ObjectRef<Guarded<K>>>
+where
+    K: Reconcile + OfApplication,
+{
+    let belongs = |object: &Arc<Guarded<K>>| {
+        object.namespace().as_deref() == Some(&key.namespace)
+            && object.0.as_ref().is_ok_and(|object| object.application() == key.application)
+    };
+    store.state().iter().filter(|object| belongs(object)).map(|object| ObjectRef::from_obj(object.as_ref())).collect()
+}
