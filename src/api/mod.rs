@@ -46,6 +46,8 @@ pub mod annotation {
     pub const UPLOAD_KEY: &str = "orbit.k8or.io/upload-key-sha256";
     /// Name of the ImageUpload that a HelmChart was made for.
     pub const IMAGE_UPLOAD: &str = "orbit.k8or.io/image-upload";
+    /// Digest of the manifest that a CRD or policy was applied from.
+    pub const MANIFEST: &str = "orbit.k8or.io/manifest-digest";
     /// `allow` lets configuration values pass that look like secrets.
     pub const SECRETS_IN_CONFIG: &str = "orbit.k8or.io/secrets-in-config";
 }

@@ -187,7 +187,14 @@ async fn installation(settings: &Settings, client: &Client, public_url: Url) -> 
         }
     };
     semver::Version::parse(&kube_version).with_context(|| format!("--kube-version {kube_version}"))?;
+    let stamps_specs = install::stamps_specs(client).await.context("looking for the policy orbit-changed-by")?;
+    if !stamps_specs {
+        tracing::warn!(
+            "no admission policy stamps who changes a spec (it takes Kubernetes 1.36): the history names them unknown"
+        );
+    }
     Ok(Installation {
+        stamps_specs,
         public_url,
         registry_host: settings.registry_host.clone().unwrap_or_default(),
         image_pull_secret: settings.image_pull_secret.clone(),

@@ -42,6 +42,8 @@ pub struct Installation {
     pub image_pull_secret: Option<String>,
     /// The Kubernetes version that templates see, without `v`.
     pub kube_version: String,
+    /// Whether the API server stamps who changed a spec, so that the stamp can be believed.
+    pub stamps_specs: bool,
     /// How many HelmCharts of an ImageUpload stay in the cluster. The Chart Store keeps all.
     pub chart_history: usize,
     /// What an image may make the plane read.
@@ -175,7 +177,8 @@ impl Context {
 
     /// Who last changed the object's spec, in the API server's words.
     pub fn actor(&self, object: &impl ResourceExt) -> String {
-        object.annotations().get(annotation::CHANGED_BY).cloned().unwrap_or_else(|| UNKNOWN.to_owned())
+        let stamp = object.annotations().get(annotation::CHANGED_BY).filter(|_| self.installation.stamps_specs);
+        stamp.cloned().unwrap_or_else(|| UNKNOWN.to_owned())
     }
 
     /// Who deleted an object is stamped nowhere.

@@ -17,11 +17,14 @@ use kube::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    api::{EnvironmentOverlay, FIELD_MANAGER, HelmChart, ImageUpload},
+    api::{EnvironmentOverlay, FIELD_MANAGER, HelmChart, ImageUpload, annotation},
+    digest::Digest,
     failpoint,
 };
 
 const CHANGED_BY_POLICY: &str = include_str!("../../charts/orbit-plane/templates/changed-by.yaml");
+/// Name of the policy, and of its binding.
+const CHANGED_BY_POLICY_NAME: &str = "orbit-changed-by";
 const ESTABLISHED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Why a cluster could not be prepared.
@@ -53,7 +56,8 @@ pub fn crds() -> [CustomResourceDefinition; 3] {
     [ImageUpload::crd(), HelmChart::crd(), EnvironmentOverlay::crd()]
 }
 
-/// Applies the CRDs and the policy, and waits until the kinds are served. Applying what is there changes nothing.
+/// Applies the CRDs and the policy where they are not there as this program has them, and waits until the kinds are
+/// served.
 pub async fn install(client: &Client) -> Result<(), InstallError> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     for crd in crds() {
@@ -65,6 +69,14 @@ pub async fn install(client: &Client) -> Result<(), InstallError> {
             _ => return Err(InstallError::NotEstablished { name }),
         }
     }
+    match install_policy(client).await {
+        // Older servers do not have the kind. Without it nobody stamps specs, which `stamps_specs` finds out.
+        Err(InstallError::Apply { source: kube::Error::Api(status), .. }) if status.code == 404 => Ok(()),
+        result => result,
+    }
+}
+
+async fn install_policy(client: &Client) -> Result<(), InstallError> {
     let mut documents = serde_yaml::Deserializer::from_str(CHANGED_BY_POLICY);
     if let Some(policy) = documents.next() {
         apply(client, &MutatingAdmissionPolicy::deserialize(policy)?).await?;
@@ -75,14 +87,29 @@ pub async fn install(client: &Client) -> Result<(), InstallError> {
     Ok(())
 }
 
+/// Whether the API server stamps who changed a spec. Where it does not, the annotation says whatever its writer likes.
+pub async fn stamps_specs(client: &Client) -> Result<bool, kube::Error> {
+    let bindings = Api::<MutatingAdmissionPolicyBinding>::all(client.clone());
+    Ok(bindings.get_metadata_opt(CHANGED_BY_POLICY_NAME).await?.is_some())
+}
+
+/// Applies an object, unless the one in the cluster was applied from the same manifest: a restart writes nothing.
 async fn apply<K>(client: &Client, object: &K) -> Result<(), InstallError>
 where
     K: Resource<DynamicType = (), Scope = ClusterResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
 {
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let name = object.name_any();
-    let applied = Api::<K>::all(client.clone()).patch(&name, &params, &Patch::Apply(object)).await;
-    applied.map_err(|source| InstallError::Apply { kind: K::kind(&()).into_owned(), name, source })?;
+    let manifest = Digest::of_canonical(object).to_string();
+    let refused = |source| InstallError::Apply { kind: K::kind(&()).into_owned(), name: name.clone(), source };
+    let api = Api::<K>::all(client.clone());
+    let present = api.get_metadata_opt(&name).await.map_err(refused)?;
+    if present.is_some_and(|present| present.annotations().get(annotation::MANIFEST) == Some(&manifest)) {
+        return Ok(());
+    }
+    let mut object = object.clone();
+    object.annotations_mut().insert(annotation::MANIFEST.to_owned(), manifest);
+    api.patch(&name, &params, &Patch::Apply(&object)).await.map_err(refused)?;
     failpoint::after_write("install");
     Ok(())
 }

@@ -20,7 +20,7 @@ use super::{
     outcome::{Halt, HaltKind, Ready},
 };
 use crate::{
-    api::{Condition, FINALIZER, annotation, condition_type, reason},
+    api::{Condition, ConditionStatus, FINALIZER, annotation, condition_type, reason},
     failpoint,
 };
 
@@ -172,7 +172,7 @@ async fn publish<K: Reconcile>(
     *common.conditions = conditions(&before, outcome, object.meta().generation, now());
     let (was, is) = (ready(&before), ready(common.conditions));
     let transition = match (was, is) {
-        (Some(was), Some(is)) if (was.status, &was.reason) == (is.status, &is.reason) => None,
+        (Some(was), Some(is)) if !is_news(was, is) => None,
         (_, is) => is.cloned(),
     };
     if object.status() == Some(&status) {
@@ -187,6 +187,12 @@ async fn publish<K: Reconcile>(
         context.publish(object, type_, &ready.reason, &ready.message).await;
     }
     Ok(())
+}
+
+/// Whether somebody wants to be told. The words of a failure may change with every try; those of a success do not.
+fn is_news(was: &Condition, is: &Condition) -> bool {
+    (was.status, &was.reason) != (is.status, &is.reason)
+        || (is.status == ConditionStatus::True && was.message != is.message)
 }
 
 fn ready(conditions: &[Condition]) -> Option<&Condition> {
@@ -284,7 +290,6 @@ async fn skip<K: Reconcile>(invalid: &InvalidObject, object: &DeserializeGuard<K
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::ConditionStatus;
 
     #[test]
     fn a_time_is_spread_by_a_tenth() {
@@ -296,15 +301,26 @@ mod tests {
 
     #[test]
     fn ready_is_found_among_others() {
-        let condition = |type_: &str| Condition {
+        assert!(ready(&[condition("Stalled", "")]).is_none());
+        assert!(ready(&[condition("Stalled", ""), condition("Ready", "")]).is_some());
+    }
+
+    #[test]
+    fn a_success_with_another_result_is_news_and_a_failure_in_other_words_is_not() {
+        let (old, new) = (condition("Ready", "rendered version 1.0.0"), condition("Ready", "rendered version 1.1.0"));
+        assert!(is_news(&old, &new) && !is_news(&new, &new));
+        let failed = |message| Condition { status: ConditionStatus::False, ..condition("Ready", message) };
+        assert!(is_news(&new, &failed("a")) && !is_news(&failed("a"), &failed("b")));
+    }
+
+    fn condition(type_: &str, message: &str) -> Condition {
+        Condition {
             type_: type_.into(),
             status: ConditionStatus::True,
             reason: "R".into(),
-            message: String::new(),
+            message: message.into(),
             observed_generation: None,
             last_transition_time: now(),
-        };
-        assert!(ready(&[condition("Stalled")]).is_none());
-        assert!(ready(&[condition("Stalled"), condition("Ready")]).is_some());
+        }
     }
 }
