@@ -10,11 +10,12 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, CustomResourceExt, Resource, ResourceExt,
-    api::{Patch, PatchParams},
+    api::{Patch, PatchParams, PostParams},
     core::ClusterResourceScope,
     runtime::{conditions, wait::await_condition},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::json;
 
 use crate::{
     api::{EnvironmentOverlay, FIELD_MANAGER, HelmChart, ImageUpload, annotation},
@@ -25,6 +26,9 @@ use crate::{
 const CHANGED_BY_POLICY: &str = include_str!("../../charts/orbit-plane/templates/changed-by.yaml");
 /// Name of the policy, and of its binding.
 const CHANGED_BY_POLICY_NAME: &str = "orbit-changed-by";
+/// How long the API server may take to put a policy in force, and how often it is asked.
+const IN_FORCE_WITHIN: Duration = Duration::from_secs(15);
+const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 const ESTABLISHED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Why a cluster could not be prepared.
@@ -72,8 +76,36 @@ pub async fn install(client: &Client) -> Result<(), InstallError> {
     match install_policy(client).await {
         // Older servers do not have the kind. Without it nobody stamps specs, which `stamps_specs` finds out.
         Err(InstallError::Apply { source: kube::Error::Api(status), .. }) if status.code == 404 => Ok(()),
+        Ok(()) => await_stamp(client).await,
         result => result,
     }
+}
+
+/// Waits until the policy is in force: the API server takes a moment, in which the first upload would go unstamped.
+async fn await_stamp(client: &Client) -> Result<(), InstallError> {
+    let probe: ImageUpload = serde_json::from_value(json!({
+        "metadata": {"name": "orbit-changed-by"},
+        "spec": {
+            "application": "probe",
+            "version": "0.0.0",
+            "images": [{"name": "main", "source": {"reference": {"image": "probe"}}}],
+        },
+    }))
+    .expect("the probe is an ImageUpload");
+    let uploads = Api::<ImageUpload>::namespaced(client.clone(), "default");
+    let params = PostParams { dry_run: true, ..PostParams::default() };
+    let refused = |source| InstallError::Apply { kind: "ImageUpload".into(), name: "a dry run".into(), source };
+    let in_force = async {
+        loop {
+            let created = uploads.create(&params, &probe).await.map_err(refused)?;
+            if created.annotations().contains_key(annotation::CHANGED_BY) {
+                return Ok(());
+            }
+            tokio::time::sleep(PROBE_INTERVAL).await;
+        }
+    };
+    // Should it never be, the history says so; there is no reason not to work.
+    tokio::time::timeout(IN_FORCE_WITHIN, in_force).await.unwrap_or(Ok(()))
 }
 
 async fn install_policy(client: &Client) -> Result<(), InstallError> {

@@ -129,6 +129,17 @@ async fn run<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
     }
 }
 
+/// Says what is being done now, where that takes a while.
+pub async fn progress<K: Reconcile>(
+    object: &K,
+    context: &Context,
+    status: &K::Status,
+    message: String,
+) -> Result<(), Halt> {
+    let working = Err(Halt::waiting(reason::PROGRESSING, message));
+    Ok(publish(object, context, status.clone(), &working).await?)
+}
+
 /// When to look again at what halted.
 fn later<K: Reconcile>(object: &K, context: &Context, halt: &Halt) -> (Outcome, Action) {
     let uid = object.uid().unwrap_or_default();

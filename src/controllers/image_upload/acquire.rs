@@ -8,7 +8,7 @@ use super::request::{MAIN, Request};
 use crate::{
     api::{ArchiveSource, ImageUpload, ImageUploadStatus, LocalRef, ReferenceSource, UploadStatus, annotation, reason},
     chart_store::{SessionState, UploadSession},
-    controllers::{context::Context, outcome::Halt, sweep},
+    controllers::{context::Context, outcome::Halt, reconcile::progress, sweep},
     digest::Digest,
     image_harbor::{
         HarborError,
@@ -33,6 +33,7 @@ pub async fn acquire(
         (Some(archive), _) => from_upload(context, object, request, archive, status).await,
         (None, Some(reference)) => {
             status.upload = None;
+            progress(object, context, status, format!("pulling {}", reference.image)).await?;
             pull(context, request, reference).await
         }
         (None, None) => Err(Halt::stalled(reason::INVALID_SPEC, "the image has no source")),
@@ -89,6 +90,7 @@ async fn from_upload(
             ),
         ));
     }
+    progress(object, context, status, format!("taking in the image of the archive {}", archive.sha256)).await?;
     let chunks = context.chart_store.session_chunks(&session.id).await?;
     let staged = StagedArchive::new(context.harbor.clone(), session.id.clone(), chunks);
     let limits = &context.installation.limits;
