@@ -22,6 +22,11 @@ const (
 //go:embed moto-requirements.txt
 var motoRequirements []byte
 
+// serveMoto is the program that serves it. It says why moto's own will not do.
+//
+//go:embed serve_moto.py
+var serveMoto []byte
+
 // motoArtifact is the moto server in a virtual environment of its own.
 func motoArtifact() Artifact {
 	return Artifact{
@@ -55,18 +60,22 @@ func motoArtifact() Artifact {
 func dynamoDBStore(part Part, record Record, folder string) Store {
 	port := record.Ports[dynamoDBName]
 	endpoint := "http://" + loopback(port)
+	program := part.Path(dynamoDBName, "serve_moto.py")
 	return Store{
 		Component: Component{
 			Name:    dynamoDBName,
 			Version: "moto " + motoVersion,
 			Port:    port,
-			// As a module, because the scripts of a virtual environment that was moved do not work.
-			Command: []string{filepath.Join(folder, "bin", "python"), "-m", "moto.server",
-				"--host", "127.0.0.1", "--port", strconv.Itoa(port)},
-			Ready: func(ctx context.Context) error { return answers(ctx, endpoint+"/moto-api/") },
-			Grace: 2 * time.Second,
+			Command: []string{filepath.Join(folder, "bin", "python"), program, strconv.Itoa(port)},
+			Ready:   func(ctx context.Context) error { return answers(ctx, endpoint+"/moto-api/") },
+			Grace:   2 * time.Second,
 		},
-		Prepare:     func(context.Context) error { return nil },
+		Prepare: func(context.Context) error {
+			if err := part.makeFolder(dynamoDBName); err != nil {
+				return err
+			}
+			return os.WriteFile(program, serveMoto, 0o600)
+		},
 		Variables:   []string{"ORBIT_TEST_DYNAMODB_ENDPOINT=" + endpoint},
 		PIDVariable: "ORBIT_TEST_DYNAMODB_PID",
 	}
