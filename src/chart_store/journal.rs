@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{
     ChartStore, ChartStoreError, EnvironmentRecord, Event, Fact, Recurrence, SCHEMA_VERSION, SpecText,
@@ -37,9 +38,9 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant)]
 pub enum Recorded {
-    /// It is the journal's newest event.
+    /// This call appended it.
     Appended(Event),
-    /// It was recorded before, or is the state of its lane already.
+    /// Another call recorded it before, or it is the state of its lane already.
     Already,
 }
 
@@ -65,6 +66,16 @@ pub(super) struct Lane {
     pub state: Digest,
 }
 
+/// Says that a fact is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Marker {
+    /// Which event it is.
+    pub seq: u64,
+    /// The call of [`ChartStore::record`] that appended it. Random, and no part of the event.
+    pub writer: String,
+}
+
 /// An event's identity. A fact that recurs carries its lane's previous id, so that coming back to a state is new.
 pub(super) fn event_id(plane: &str, key: &ApplicationKey, fact: &Fact, previous: Option<&Digest>) -> Digest {
     // Nothing happens in a cluster yet; its place in the identity is taken.
@@ -87,6 +98,7 @@ struct Before {
 impl ChartStore {
     /// Records a fact: once, whoever tries, however often, and whatever dies in between.
     pub async fn record(&self, key: &ApplicationKey, entry: Entry) -> Result<Recorded, ChartStoreError> {
+        let writer = Uuid::new_v4().to_string();
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 // Others were faster; a little disorder lets everybody through.
@@ -100,16 +112,18 @@ impl ChartStore {
             if self.table.get(&self.layout.marker(key, &id)).await?.is_some() {
                 return Ok(Recorded::Already);
             }
-            let Some((event, writes)) = self.transition(key, &entry, before, id)? else {
+            let Some((event, writes)) = self.transition(key, &entry, before, id, &writer)? else {
                 return Ok(Recorded::Already);
             };
-            match self.commit("journal", &writes).await {
-                Ok(()) => {
-                    self.announce_append();
-                    return Ok(Recorded::Appended(event));
-                }
-                Err(TableError::ConditionFailed { .. }) => continue,
+            let made = match self.commit("journal", &writes).await {
+                Ok(()) => true,
+                // The head moved, so this transaction cannot be made any more; but it may be what moved it.
+                Err(TableError::ConditionFailed { .. }) => self.is_marked_by(&writer, key, &id).await?,
                 Err(error) => return Err(error.into()),
+            };
+            if made {
+                self.announce_append();
+                return Ok(Recorded::Appended(event));
             }
         }
         Err(ChartStoreError::contended_journal(key))
@@ -141,6 +155,13 @@ impl ChartStore {
         items.iter().map(read_event).collect()
     }
 
+    /// Whether a fact was recorded by this very call: a request whose answer was lost had been carried out when it was
+    /// sent again.
+    async fn is_marked_by(&self, writer: &str, key: &ApplicationKey, id: &Digest) -> Result<bool, ChartStoreError> {
+        let marker = self.read_body::<Marker>(&self.layout.marker(key, id)).await?;
+        Ok(marker.is_some_and(|marker| marker.writer == writer))
+    }
+
     async fn before(&self, key: &ApplicationKey, fact: &Fact) -> Result<Before, ChartStoreError> {
         // The head first: if it stands at the end, nothing that is read after it has changed.
         let head = self.read(&self.layout.head(key)).await?;
@@ -166,6 +187,7 @@ impl ChartStore {
         entry: &Entry,
         before: Before,
         id: Digest,
+        writer: &str,
     ) -> Result<Option<(Event, Vec<Write>)>, ChartStoreError> {
         let event = Event {
             schema_version: SCHEMA_VERSION,
@@ -186,11 +208,12 @@ impl ChartStore {
             None => return Ok(None),
         };
         let head = Head { key: key.clone(), seq: event.seq, hash: event.hash() };
+        let marker = Marker { seq: event.seq, writer: writer.to_owned() };
         let head_before = before.head.as_ref().map(|(_, item)| item);
         let mut writes = vec![
             Write::put(self.layout.head(key), encode(&head), Condition::unchanged(head_before)),
             Write::put(self.layout.event(key, event.seq), encode(&event), Condition::Absent),
-            Write::put(self.layout.marker(key, &id), encode(&event.seq), Condition::Absent),
+            Write::put(self.layout.marker(key, &id), encode(&marker), Condition::Absent),
         ];
         if let Recurrence::Lane(lane) = event.fact.recurrence() {
             let state = Lane { id, state: event.fact.state() };

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `P/heads/<00 … 15>` | `<namespace>/<application>` | [`Head`](super::Head) |
 //! | `P/application/<namespace>/<application>` | `event/<seq>` | [`Event`](super::Event), in RFC 8785 form |
-//! | | `id/<hex>` | marker: the fact with this id is recorded, at `seq` |
+//! | | `id/<hex>` | marker: the fact with this id is recorded: its `seq`, and the call that was its writer |
 //! | | `lane/<lane>` | the last state of a recurring fact |
 //! | | `release/<version>` | [`ReleaseRecord`](crate::release::ReleaseRecord) |
 //! | | `chart/<version>` | the packaged chart as blob |

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     ChartStore, ChartStoreError, EnvironmentRecord, Event, HEAD_PARTITIONS, Head, Recurrence,
     changes::changes,
-    journal::{Lane, event_id, read_event},
+    journal::{Lane, Marker, event_id, read_event},
 };
 use crate::{
     digest::Digest,
@@ -105,9 +105,9 @@ async fn verify_application(store: &ChartStore, head: &Head) -> Result<Vec<Findi
         for problem in replay.take(store.plane(), &event) {
             found(subject.clone(), problem);
         }
-        match store.read_body::<u64>(&store.layout.marker(key, &event.id)).await? {
-            Some(seq) if seq == event.seq => {}
-            Some(seq) => found(subject, format!("its marker names event {seq}")),
+        match store.read_body::<Marker>(&store.layout.marker(key, &event.id)).await? {
+            Some(marker) if marker.seq == event.seq => {}
+            Some(marker) => found(subject, format!("its marker names event {}", marker.seq)),
             None => found(subject, "its marker is missing: the fact could be recorded again".to_owned()),
         }
     }
