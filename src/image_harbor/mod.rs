@@ -26,7 +26,7 @@ pub use self::{
     error::HarborError,
     local::LocalHarbor,
     open::open,
-    s3::S3Harbor,
+    s3::{S3Harbor, S3Limits},
 };
 use crate::digest::Digest;
 
@@ -77,6 +77,13 @@ pub trait ImageHarbor: Send + Sync + Debug {
     /// Every complete blob with its size, in the order of their digests, a page at a time: `after` is the last
     /// digest of the page before, and a page of fewer than `limit` is the last.
     async fn blobs(&self, after: Option<&Digest>, limit: usize) -> Result<Vec<(Digest, u64)>, HarborError>;
+
+    /// Clears what writers that were killed long ago left half done outside any name; how many things. A bounded piece
+    /// of work, meant to be done at every start of a plane, beside everything else. A store that clears up when it is
+    /// opened, as the local layout does, has nothing to do.
+    async fn clear_abandoned(&self) -> Result<usize, HarborError> {
+        Ok(0)
+    }
 
     /// What this store is called in errors and conditions, as in "S3 bucket orbit".
     fn name(&self) -> String;

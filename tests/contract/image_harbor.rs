@@ -1,6 +1,8 @@
 //! The Image Harbor contract: local layout and S3.
 
+mod abandoned_uploads;
 mod killed_writer;
+mod listing;
 mod unreliable_line;
 
 use std::{collections::HashSet, sync::Arc};

@@ -7,25 +7,33 @@
 //! ```
 //!
 //! Whoever loses the race for a pointer deletes its own data. Nothing is copied, nothing unverified has a name, and S3
-//! alone finds every blob. Data that a killed writer left has no pointer and can be reclaimed at any time.
+//! alone finds every blob. Data that a killed writer left has no pointer and can be reclaimed at any time; uploads in parts
+//! that it left are aborted by [`ImageHarbor::clear_abandoned`].
 
+mod abandoned;
+mod limits;
+mod listing;
 mod upload;
 
-use std::{fmt::Debug, ops::Range, time::Duration};
+use std::{fmt::Debug, ops::Range};
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_s3::{
     Client,
-    config::{http::HttpResponse, timeout::TimeoutConfig},
+    config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
     primitives::ByteStream as Body,
 };
 use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 use tokio_util::io::ReaderStream;
 use uuid::Uuid;
 
+pub use self::limits::S3Limits;
+use self::{limits::unstalled, listing::Listing};
 use super::{
     ByteStream, HarborError, ImageHarbor, StagedChunk, Stored,
     content::{exactly, stream_of, within},
@@ -34,11 +42,6 @@ use super::{
 };
 use crate::{aws, digest::Digest, failpoint};
 
-/// Until a server has to begin its answer to a small request.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
-/// The same for a request that carries a part: 8 MiB pass in it over a slow line too. One that stalls ends sooner, by
-/// the SDK's own stalled stream protection.
-const PART_TIMEOUT: Duration = Duration::from_secs(120);
 /// Small requests under way at once while listing or discarding.
 const AT_ONCE: usize = 16;
 /// A pointer is tiny; whatever is larger is none.
@@ -50,6 +53,7 @@ pub struct S3Harbor {
     client: Client,
     bucket: String,
     prefix: String,
+    limits: S3Limits,
 }
 
 /// What a blob's name refers to.
@@ -61,14 +65,17 @@ struct Pointer {
 
 impl S3Harbor {
     /// The Harbor of a plane in a bucket, which has to exist. Asks nothing of the server yet.
-    pub fn new(config: &SdkConfig, bucket: &str, plane: &str) -> Result<Self, HarborError> {
+    pub fn new(config: &SdkConfig, bucket: &str, plane: &str, limits: S3Limits) -> Result<Self, HarborError> {
         names::check("a plane", plane)?;
-        let mut builder = aws_sdk_s3::config::Builder::from(config).timeout_config(timeouts(ANSWER_TIMEOUT));
+        let mut builder = aws_sdk_s3::config::Builder::from(config)
+            .timeout_config(limits.small())
+            .stalled_stream_protection(limits.sending());
         if config.endpoint_url().is_some() {
             // Other servers are rarely reached by a host name per bucket.
             builder.set_force_path_style(Some(true));
         }
-        Ok(Self { client: Client::from_conf(builder.build()), bucket: bucket.to_owned(), prefix: plane.to_owned() })
+        let client = Client::from_conf(builder.build());
+        Ok(Self { client, bucket: bucket.to_owned(), prefix: plane.to_owned(), limits })
     }
 
     fn pointer_key(&self, digest: &Digest) -> String {
@@ -111,7 +118,9 @@ impl S3Harbor {
         if found.content_length().is_none_or(|size| !(0..=MAX_POINTER as i64).contains(&size)) {
             return Err(damaged("its pointer is too large to be one".into()));
         }
-        let bytes = found.body.collect().await.map_err(|error| self.unavailable(doing, aws::causes(&error)))?;
+        let bytes = timeout(self.limits.answer, found.body.collect()).await;
+        let bytes = bytes.map_err(|_| self.unavailable(doing, "the answer began and never ended"))?;
+        let bytes = bytes.map_err(|error| self.unavailable(doing, aws::causes(&error)))?;
         let pointer = serde_json::from_slice(&bytes.into_bytes());
         pointer.map(Some).map_err(|error| damaged(format!("its pointer cannot be read: {error}")))
     }
@@ -165,30 +174,8 @@ impl S3Harbor {
                 message: format!("reading was cut off: {}", aws::causes(&error)),
             })
             .boxed();
-        Ok(exactly(length, bytes, short))
+        Ok(exactly(length, unstalled(bytes, self.limits.stall, self.name()), short))
     }
-
-    /// The keys under a prefix, a page at a time, and whether there are more. A server may give fewer than it could.
-    async fn keys(&self, prefix: &str, after: Option<String>, limit: i32) -> Result<(Vec<String>, bool), HarborError> {
-        let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).set_start_after(after);
-        let page = list.max_keys(limit).send().await.map_err(self.refused("listing"))?;
-        let more = page.is_truncated.unwrap_or_default();
-        Ok((page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect(), more))
-    }
-}
-
-/// Bounds one attempt until its answer begins; the body of an answer may take as long as bytes keep coming.
-fn timeouts(answer: Duration) -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(5))
-        .read_timeout(answer)
-        .operation_attempt_timeout(answer)
-        .build()
-}
-
-/// For requests that carry a part, or that make a server put parts together.
-fn patient() -> aws_sdk_s3::config::Builder {
-    aws_sdk_s3::Config::builder().timeout_config(timeouts(PART_TIMEOUT))
 }
 
 #[async_trait]
@@ -257,11 +244,8 @@ impl ImageHarbor for S3Harbor {
     async fn discard_session(&self, session: &str) -> Result<(), HarborError> {
         names::check_session(session)?;
         let prefix = self.session_prefix(session);
-        loop {
-            let (keys, _) = self.keys(&prefix, None, 1000).await?;
-            if keys.is_empty() {
-                return Ok(());
-            }
+        let mut listing = Listing::new(self, prefix, None);
+        while let Some(keys) = listing.next(1000).await? {
             stream::iter(keys.into_iter().map(Ok))
                 .try_for_each_concurrent(AT_ONCE, async |key| {
                     let deleted = self.client.delete_object().bucket(&self.bucket).key(key).send().await;
@@ -271,6 +255,7 @@ impl ImageHarbor for S3Harbor {
                 })
                 .await?;
         }
+        Ok(())
     }
 
     async fn announce(&self, _: &str, _: &str, _: &Digest, _: u64) -> Result<(), HarborError> {
@@ -281,11 +266,10 @@ impl ImageHarbor for S3Harbor {
     async fn blobs(&self, after: Option<&Digest>, limit: usize) -> Result<Vec<(Digest, u64)>, HarborError> {
         let prefix = self.pointers();
         let mut blobs = Vec::new();
-        let mut after = after.map(|digest| self.pointer_key(digest));
-        while blobs.len() < limit {
-            let wanted = (limit - blobs.len()).min(1000);
-            let (keys, more) = self.keys(&prefix, after, wanted as i32).await?;
-            after = keys.last().cloned();
+        let mut listing = Listing::new(self, &prefix, after.map(|digest| self.pointer_key(digest)));
+        while blobs.len() < limit
+            && let Some(keys) = listing.next(limit - blobs.len()).await?
+        {
             let digests =
                 keys.iter().filter_map(|key| format!("sha256:{}", key.strip_prefix(&prefix)?).parse::<Digest>().ok());
             let page: Vec<_> = stream::iter(digests.collect::<Vec<_>>())
@@ -294,15 +278,16 @@ impl ImageHarbor for S3Harbor {
                 .try_collect()
                 .await?;
             blobs.extend(page.into_iter().flatten());
-            if !more || after.is_none() {
-                break;
-            }
         }
         Ok(blobs)
     }
 
     fn name(&self) -> String {
         format!("S3 bucket {}", self.bucket)
+    }
+
+    async fn clear_abandoned(&self) -> Result<usize, HarborError> {
+        self.abort_uploads_before(Timestamp::now() - abandoned::ABANDONED_AFTER).await
     }
 
     async fn ping(&self) -> Result<(), HarborError> {

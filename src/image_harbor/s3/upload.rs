@@ -1,13 +1,14 @@
 //! Streams of unknown length as objects: one request when small, parts of 8 MiB otherwise.
 
 use aws_sdk_s3::{
+    error::ProvideErrorMetadata,
     primitives::ByteStream as Body,
     types::{CompletedMultipartUpload, CompletedPart},
 };
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 
-use super::{S3Harbor, patient};
+use super::S3Harbor;
 use crate::{
     failpoint,
     image_harbor::{ByteStream, HarborError, intake::Intake},
@@ -85,23 +86,18 @@ impl S3Harbor {
         if parts.is_at_end() {
             let size = parts.check.finish()?;
             let put = self.client.put_object().bucket(&self.bucket).key(key).body(Body::from(first));
-            put.customize().config_override(patient()).send().await.map_err(self.refused("writing"))?;
+            put.customize().config_override(self.limits.large()).send().await.map_err(self.refused("writing"))?;
             failpoint::after_write("data");
             return Ok(size);
         }
-        let create = self.client.create_multipart_upload().bucket(&self.bucket).key(key).send().await;
-        let created = create.map_err(self.refused("starting an upload"))?;
-        let Some(upload) = created.upload_id() else {
-            return Err(self.unavailable("starting an upload", "the server gave it no id"));
-        };
-        match self.upload_parts(key, upload, first, parts).await {
-            Ok(size) => Ok(size),
+        let upload = Upload::begin(self, key).await?;
+        match self.upload_parts(&upload, first, parts).await {
+            Ok(size) => {
+                upload.completed();
+                Ok(size)
+            }
             Err(error) => {
-                // What cannot be aborted now is for the bucket's lifecycle rule on incomplete uploads.
-                let abort = self.client.abort_multipart_upload().bucket(&self.bucket).key(key).upload_id(upload);
-                if let Err(failed) = abort.send().await {
-                    tracing::debug!(key, error = crate::aws::describe(&failed), "aborting an upload failed");
-                }
+                upload.abort().await;
                 Err(error)
             }
         }
@@ -109,8 +105,7 @@ impl S3Harbor {
 
     async fn upload_parts<C: Check>(
         &self,
-        key: &str,
-        upload: &str,
+        upload: &Upload<'_>,
         first: Bytes,
         mut parts: Parts<C>,
     ) -> Result<u64, HarborError> {
@@ -118,9 +113,11 @@ impl S3Harbor {
         let mut part = first;
         loop {
             let number = completed.len() as i32 + 1;
-            let request = self.client.upload_part().bucket(&self.bucket).key(key).upload_id(upload).part_number(number);
-            let request = request.body(Body::from(part)).customize().config_override(patient());
+            let request = self.client.upload_part().bucket(&self.bucket).key(upload.key).upload_id(&upload.id);
+            let request = request.part_number(number).body(Body::from(part));
+            let request = request.customize().config_override(self.limits.large());
             let sent = request.send().await.map_err(self.refused("writing a part"))?;
+            failpoint::after_write("part");
             completed.push(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build());
             if parts.is_at_end() {
                 break;
@@ -132,10 +129,58 @@ impl S3Harbor {
         }
         let size = parts.check.finish()?;
         let list = CompletedMultipartUpload::builder().set_parts(Some(completed)).build();
-        let complete = self.client.complete_multipart_upload().bucket(&self.bucket).key(key).upload_id(upload);
-        let complete = complete.multipart_upload(list).customize().config_override(patient());
-        complete.send().await.map_err(self.refused("completing an upload"))?;
+        let complete = self.client.complete_multipart_upload().bucket(&self.bucket).key(upload.key);
+        let complete = complete.upload_id(&upload.id).multipart_upload(list);
+        match complete.customize().config_override(self.limits.large()).send().await {
+            Ok(_) => {}
+            // Completed by a request whose answer was lost: the object is there, which no other writer could make.
+            Err(error) if error.as_service_error().and_then(|e| e.code()) == Some("NoSuchUpload") => {
+                let head = self.client.head_object().bucket(&self.bucket).key(upload.key).send().await;
+                if head.ok().and_then(|head| head.content_length) != Some(size as i64) {
+                    return Err(self.refused("completing an upload")(error));
+                }
+            }
+            Err(error) => return Err(self.refused("completing an upload")(error)),
+        }
         failpoint::after_write("data");
         Ok(size)
+    }
+}
+
+/// An upload in parts, which is aborted unless it is completed: also when the future that sends them is dropped.
+struct Upload<'a> {
+    harbor: &'a S3Harbor,
+    key: &'a str,
+    id: String,
+    over: bool,
+}
+
+impl<'a> Upload<'a> {
+    async fn begin(harbor: &'a S3Harbor, key: &'a str) -> Result<Self, HarborError> {
+        let doing = "starting an upload";
+        let create = harbor.client.create_multipart_upload().bucket(&harbor.bucket).key(key).send().await;
+        let created = create.map_err(harbor.refused(doing))?;
+        failpoint::after_write("upload begun");
+        let id = created.upload_id.ok_or_else(|| harbor.unavailable(doing, "the server gave it no id"))?;
+        Ok(Self { harbor, key, id, over: false })
+    }
+
+    fn completed(mut self) {
+        self.over = true;
+    }
+
+    async fn abort(mut self) {
+        self.harbor.abort(self.key, &self.id).await;
+        self.over = true;
+    }
+}
+
+impl Drop for Upload<'_> {
+    fn drop(&mut self) {
+        // Outside a runtime the process is about to end: the upload is left like that of a killed writer.
+        if let (false, Ok(runtime)) = (self.over, tokio::runtime::Handle::try_current()) {
+            let (harbor, key, id) = (self.harbor.clone(), self.key.to_owned(), self.id.clone());
+            runtime.spawn(async move { harbor.abort(&key, &id).await });
+        }
     }
 }

@@ -1,15 +1,18 @@
-//! S3 behind a line that loses answers or cuts them off.
+//! S3 behind a line that loses answers, cuts them off or stops in the middle of them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
-use futures::future::join_all;
+use futures::{FutureExt, StreamExt, TryFutureExt, future::join_all};
 use orbit_plane::{
     aws,
     digest::Digest,
-    image_harbor::{self, HarborError, ImageHarbor, read_to_vec, store_bytes, stream_of},
+    image_harbor::{self, HarborError, ImageHarbor, S3Harbor, S3Limits, read_to_vec, store_bytes, stream_of},
     settings::StoreSettings,
 };
 use tokio::{
@@ -19,11 +22,22 @@ use tokio::{
 
 use super::{collect, setting};
 
-/// How many bytes of the answer to a request get through, decided by its first line; none: all.
-type Line = dyn Fn(&str) -> Option<usize> + Send + Sync;
+/// What becomes of an answer.
+enum Answer {
+    Whole,
+    /// The connection ends after so many bytes.
+    Cut(usize),
+    /// Nothing follows so many bytes, and the connection stays.
+    Held(usize),
+    /// Only the last byte is missing, and the connection stays.
+    HeldAtTheEnd,
+}
+
+/// Decides by the first line of a request.
+type Line = dyn Fn(&str) -> Answer + Send + Sync;
 
 /// A proxy in front of the S3 server, one request to a connection; its address.
-async fn line(rule: impl Fn(&str) -> Option<usize> + Send + Sync + 'static) -> String {
+async fn line(rule: impl Fn(&str) -> Answer + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let rule: Arc<Line> = Arc::new(rule);
@@ -65,8 +79,16 @@ async fn pass_on(client: TcpStream, rule: &Line) -> std::io::Result<()> {
     server.write_all(&body).await?;
     let mut answer = Vec::new();
     server.read_to_end(&mut answer).await?;
-    answer.truncate(rule(&first).unwrap_or(usize::MAX));
-    client.write_all(&answer).await?;
+    let (through, held) = match rule(&first) {
+        Answer::Whole => (answer.len(), false),
+        Answer::Cut(bytes) => (bytes, false),
+        Answer::Held(bytes) => (bytes, true),
+        Answer::HeldAtTheEnd => (answer.len() - 1, true),
+    };
+    client.write_all(&answer[..through.min(answer.len())]).await?;
+    if held {
+        client.read_to_end(&mut Vec::new()).await?;
+    }
     client.shutdown().await
 }
 
@@ -105,7 +127,11 @@ async fn an_answer_that_is_cut_off_is_never_taken_for_the_blob() {
     let straight = harbor(&setting("ORBIT_TEST_S3_ENDPOINT"), &plane).await;
     let digest = store_bytes(&*straight, content.clone()).await.unwrap();
 
-    let cut = line(|request| (request.starts_with("GET") && request.contains("/data/")).then_some(1 << 20)).await;
+    let cut = line(|request| match request.starts_with("GET") && request.contains("/data/") {
+        true => Answer::Cut(1 << 20),
+        false => Answer::Whole,
+    })
+    .await;
     let harbor = harbor(&cut, &plane).await;
     for range in [None, Some(5..2 << 20)] {
         let came = collect(harbor.read(&digest, range).await.unwrap()).await.map(|bytes| bytes.len());
@@ -124,7 +150,10 @@ async fn a_blob_whose_confirmation_was_lost_keeps_its_data() {
     // The pointer is put, but the first answer never comes back; the client asks again and hears 412.
     let deaf = line(move |request| {
         let pointer = request.starts_with("PUT") && request.contains("/blobs/");
-        (pointer && counter.fetch_add(1, Ordering::SeqCst) == 0).then_some(0)
+        match pointer && counter.fetch_add(1, Ordering::SeqCst) == 0 {
+            true => Answer::Cut(0),
+            false => Answer::Whole,
+        }
     })
     .await;
     let harbor = harbor(&deaf, &plane).await;
@@ -134,6 +163,98 @@ async fn a_blob_whose_confirmation_was_lost_keeps_its_data() {
     assert_eq!(lost.load(Ordering::SeqCst), 2, "one answer was lost, one was not");
     assert_eq!(read_to_vec(&*harbor, &digest, 9).await.unwrap(), b"confirmed");
     assert_eq!(data_objects(&plane).await, 1);
+}
+
+#[tokio::test]
+async fn an_upload_whose_completion_was_lost_is_complete() {
+    let plane = new_plane();
+    let lost = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&lost);
+    let deaf = line(move |request| {
+        let completion = request.starts_with("POST") && request.contains("uploadId=");
+        match completion && counter.fetch_add(1, Ordering::SeqCst) == 0 {
+            true => Answer::Cut(0),
+            false => Answer::Whole,
+        }
+    })
+    .await;
+    let harbor = harbor(&deaf, &plane).await;
+    let content = vec![7; 9 << 20];
+    let digest = store_bytes(&*harbor, content.clone()).await.unwrap();
+    assert_eq!(lost.load(Ordering::SeqCst), 2, "one answer was lost, one was not");
+    assert_eq!(read_to_vec(&*harbor, &digest, 9 << 20).await.unwrap(), content);
+    assert_eq!(data_objects(&plane).await, 1);
+}
+
+/// A Harbor that loses its patience soon, so that a test need not have much.
+async fn impatient(endpoint: &str, plane: &str) -> S3Harbor {
+    let settings = settings(endpoint, plane);
+    let config = aws::sdk_config(settings.s3_endpoint.as_ref()).await;
+    let limits = S3Limits {
+        answer: Duration::from_millis(300),
+        part: Duration::from_millis(600),
+        stall: Duration::from_millis(300),
+    };
+    S3Harbor::new(&config, &settings.s3_bucket.unwrap(), plane, limits).unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_not_waited_for() {
+    let plane = new_plane();
+    let content = vec![7; 9 << 20];
+    let silent = line(|_| Answer::Held(0)).await;
+    let harbor = impatient(&silent, &plane).await;
+    // All attempts and the pauses between them; the SDK alone would wait for ever.
+    let limit = Duration::from_secs(30);
+    let begun = Instant::now();
+    let digest = Digest::of("x");
+    let requests = [
+        harbor.ping().boxed(),
+        harbor.stat(&digest).map_ok(drop).boxed(),
+        harbor.blobs(None, 1).map_ok(drop).boxed(),
+        harbor.stage("session", stream_of("x")).map_ok(drop).boxed(),
+        harbor.stage("session", stream_of(content)).map_ok(drop).boxed(),
+        harbor.discard_session("session"),
+        harbor.clear_abandoned().map_ok(drop).boxed(),
+    ];
+    for away in join_all(requests).await {
+        assert!(matches!(away, Err(HarborError::Unavailable { .. })), "{away:?}");
+    }
+    assert!(begun.elapsed() < limit, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn an_answer_that_stops_in_the_middle_is_not_waited_for() {
+    let plane = new_plane();
+    let straight = harbor(&setting("ORBIT_TEST_S3_ENDPOINT"), &plane).await;
+    let digest = store_bytes(&*straight, vec![7; 3 << 20]).await.unwrap();
+
+    let data = line(|request| match request.contains("/data/") {
+        true => Answer::Held(1 << 20),
+        false => Answer::Whole,
+    })
+    .await;
+    let held = collect(impatient(&data, &plane).await.read(&digest, None).await.unwrap()).await;
+    let said = held.map(|bytes| bytes.len()).unwrap_err().to_string();
+    assert!(said.contains("not a byte came in 0.3 s"), "{said}");
+
+    let pointer = line(|_| Answer::HeldAtTheEnd).await;
+    let held = impatient(&pointer, &plane).await.stat(&digest).await;
+    assert!(matches!(held, Err(HarborError::Unavailable { .. })), "{held:?}");
+}
+
+#[tokio::test]
+async fn a_slow_reader_is_not_taken_for_a_stalled_server() {
+    let plane = new_plane();
+    let harbor = impatient(&setting("ORBIT_TEST_S3_ENDPOINT"), &plane).await;
+    let content = vec![7; 3 << 20];
+    let digest = store_bytes(&harbor, content.clone()).await.unwrap();
+    let mut bytes = harbor.read(&digest, None).await.unwrap();
+    let first = bytes.next().await.unwrap().unwrap();
+    // Longer than the server may stall.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let rest = collect(bytes).await.unwrap();
+    assert_eq!([first.to_vec(), rest].concat(), content);
 }
 
 #[tokio::test]
