@@ -10,6 +10,7 @@ pub mod controllers;
 pub mod digest;
 pub mod failpoint;
 pub mod image_harbor;
+pub mod listener;
 pub mod manifestor;
 pub mod overlay;
 pub mod registry;
