@@ -32,6 +32,7 @@ use crate::{
     },
     failpoint,
     image_harbor::{self, ingest},
+    listener,
     overlay::renderer::Renderer,
     registry::{self, Registry},
 };
@@ -85,16 +86,17 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let metrics = Arc::new(context.metrics.registry(renderer));
     let probes = Probes { started: started.clone(), shutdown: shutdown.clone(), metrics };
     let registry = Registry::new(harbor, chart_store, completed, registry::Limits::default());
-    let servers = [
-        tokio::spawn(serve(listener, registry::router(registry), shutdown.clone())),
-        tokio::spawn(serve(health_listener, probes::router(probes), shutdown.clone())),
-    ];
+    let serve = |listener, router| {
+        let limits = listener::Limits::default();
+        tokio::spawn(listener::serve(listener, router, limits, shutdown.clone().cancelled_owned()))
+    };
+    let servers = [serve(listener, registry::router(registry)), serve(health_listener, probes::router(probes))];
 
     let work = async {
         let sweep = controllers::sweep(&context, shutdown.clone());
         tokio::join!(controllers::run(context.clone(), arrivals, started, shutdown.clone()), sweep);
         for server in servers {
-            server.await??;
+            server.await?;
         }
         anyhow::Ok(())
     };
@@ -141,10 +143,6 @@ async fn listen(settings: &Settings) -> anyhow::Result<(TcpListener, Url)> {
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))
-}
-
-async fn serve(listener: TcpListener, router: axum::Router, shutdown: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 
 async fn connect(settings: &Settings) -> anyhow::Result<Client> {

@@ -1,4 +1,4 @@
-//! Upload sessions that nobody came back to.
+//! What nobody came back to: upload sessions, and uploads to the Harbor whose writer died.
 
 use std::time::Duration;
 
@@ -12,8 +12,14 @@ const INTERVAL: Duration = Duration::from_secs(600);
 /// How many are forgotten at a time.
 const AT_ONCE: usize = 50;
 
-/// Forgets expired upload sessions and what was staged for them, until `shutdown`.
+/// Forgets expired upload sessions and what was staged for them, until `shutdown`; first, once, what killed writers left
+/// in the Harbor.
 pub async fn sweep(context: &Context, shutdown: CancellationToken) {
+    match shutdown.run_until_cancelled(context.harbor.clear_abandoned()).await {
+        Some(Ok(count)) if count > 0 => tracing::info!(count, "abandoned uploads to the Harbor were cleared"),
+        Some(Err(error)) => tracing::warn!(%error, "abandoned uploads to the Harbor stay until the next start"),
+        _ => {}
+    }
     let mut ticks = tokio::time::interval(INTERVAL);
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
         if let Err(halt) = forget_expired(context).await {
