@@ -192,6 +192,7 @@ async fn installation(settings: &Settings, client: &Client, public_url: Url) -> 
         );
     }
     Ok(Installation {
+        namespace: settings.namespace.clone(),
         stamps_specs,
         public_url,
         registry_host: settings.registry_host.clone().unwrap_or_default(),

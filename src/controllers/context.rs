@@ -34,6 +34,8 @@ const UNKNOWN: &str = "unknown";
 /// What the installation, not a user, decides.
 #[derive(Debug, Clone)]
 pub struct Installation {
+    /// The namespace whose objects are worked on; none: all.
+    pub namespace: Option<String>,
     /// Where clients reach the registry, as in `http://127.0.0.1:8480`.
     pub public_url: Url,
     /// Host (and port) that clusters pull images from; empty when none is set.

@@ -136,7 +136,12 @@ fn events<K>(
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    watcher(Api::<Guarded<K>>::all(context.client.clone()), watcher::Config::default()).default_backoff()
+    let client = context.client.clone();
+    let api: Api<Guarded<K>> = match &context.installation.namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
+    watcher(api, watcher::Config::default()).default_backoff()
 }
 
 /// A kind that belongs to an application.

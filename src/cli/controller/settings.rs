@@ -37,6 +37,9 @@ pub struct Settings {
     /// Context of the kubeconfig [default: its current one]
     #[arg(long)]
     pub context: Option<String>,
+    /// Namespace whose objects are worked on [default: all]
+    #[arg(long, env = "ORBIT_NAMESPACE", value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
     /// Address of the registry and the portal's API, on loopback [default: 127.0.0.1:8480]
     #[arg(long, env = "ORBIT_LISTEN", value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
@@ -90,6 +93,7 @@ impl Settings {
             stores: self.stores.or(other.stores),
             kubeconfig: self.kubeconfig.or(other.kubeconfig),
             context: self.context.or(other.context),
+            namespace: self.namespace.or(other.namespace),
             listen: self.listen.or(other.listen),
             health_listen: self.health_listen.or(other.health_listen),
             public_url: self.public_url.or(other.public_url),
