@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use url::Url;
 
-use super::{backoff::Backoff, metrics::Metrics, outcome::Halt};
+use super::{backoff::Backoff, image_upload::Intakes, metrics::Metrics, outcome::Halt};
 use crate::{
     api::{FIELD_MANAGER, annotation},
     chart_store::{ChartStore, SpecText},
@@ -64,6 +64,8 @@ pub struct Context {
     pub renderer: Arc<Renderer>,
     /// What the installation decides.
     pub installation: Installation,
+    /// Who may take an image in.
+    pub intakes: Intakes,
     /// Failures in a row.
     pub backoff: Backoff,
     /// Counters.
@@ -90,6 +92,7 @@ impl Context {
             chart_store,
             renderer,
             installation,
+            intakes: Intakes::default(),
             backoff: Backoff::default(),
             metrics: Metrics::default(),
             recorder,

@@ -53,6 +53,8 @@ pub trait Reconcile:
     const HELD: bool;
     /// After this long a pipeline is stopped and tried again.
     const TIMEOUT: Duration;
+    /// How many objects of the kind are worked on at a time.
+    const CONCURRENCY: u16 = 8;
 
     /// Whether it is to be left alone.
     fn suspended(&self) -> bool;

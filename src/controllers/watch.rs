@@ -28,9 +28,6 @@ use crate::{
     release::ApplicationKey,
 };
 
-/// How many objects of a kind are worked on at a time.
-const CONCURRENCY: u16 = 8;
-
 /// An object that may turn out not to be readable as its kind.
 type Guarded<K> = DeserializeGuard<K>;
 
@@ -88,7 +85,7 @@ pub async fn run(
 
 async fn until<K: Reconcile>(controller: Controller<Guarded<K>>, context: &Arc<Context>, shutdown: &CancellationToken) {
     controller
-        .with_config(controller::Config::default().concurrency(CONCURRENCY))
+        .with_config(controller::Config::default().concurrency(K::CONCURRENCY))
         .graceful_shutdown_on(shutdown.clone().cancelled_owned())
         .run(drive, |_, never, _| -> Action { match *never {} }, context.clone())
         .for_each(|result| async move {

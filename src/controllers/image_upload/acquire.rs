@@ -46,6 +46,7 @@ async fn pull(context: &Context, request: &Request<'_>, source: &ReferenceSource
         None => RegistryAuth::default(),
     };
     let limits = &context.installation.limits;
+    let _turn = context.intakes.turn(&request.key.namespace).await;
     Ok(from_reference(&context.harbor, MAIN, &source.image, &auth, limits).await?)
 }
 
@@ -94,6 +95,7 @@ async fn from_upload(
     let chunks = context.chart_store.session_chunks(&session.id).await?;
     let staged = StagedArchive::new(context.harbor.clone(), session.id.clone(), chunks);
     let limits = &context.installation.limits;
+    let _turn = context.intakes.turn(&request.key.namespace).await;
     match from_archive(&context.harbor, MAIN, &staged, &archive.sha256, limits).await {
         Ok(image) => Ok(image),
         Err(error) => {

@@ -5,6 +5,7 @@
 
 mod acquire;
 mod chart;
+mod intake;
 mod overlays;
 mod request;
 mod retire;
@@ -28,6 +29,7 @@ use crate::{
     },
     release::{ReleaseRecord, StoredImage},
 };
+pub use intake::Intakes;
 use request::{Request, Standing};
 
 impl Reconcile for ImageUpload {
@@ -36,6 +38,8 @@ impl Reconcile for ImageUpload {
     const HELD: bool = true;
     // A large image over a slow line. What is stored of it by then is not fetched again.
     const TIMEOUT: Duration = Duration::from_secs(3600);
+    // Most of them wait for a turn to take their image in.
+    const CONCURRENCY: u16 = 64;
 
     fn suspended(&self) -> bool {
         self.spec.suspend
