@@ -47,15 +47,15 @@ async fn purge(context: &Context, object: &ImageUpload, key: &ApplicationKey) ->
     let needed: BTreeSet<Digest> = kept.iter().flat_map(|record| blobs(record)).collect();
     for record in gone {
         let release = &record.release;
-        // Links first: once the journal has the purge, nothing would come back for them.
+        // All else first: once the journal has the purge, nothing would come back for it.
         let unneeded: Vec<Digest> = blobs(record).filter(|digest| !needed.contains(digest)).collect();
         context.chart_store.unlink(key, &unneeded).await?;
-        self::record(context, key, Fact::Purged { version: release.version.clone(), release_digest: release.digest })
-            .await?;
         let chart = helm_chart_name(&key.application, &release.version);
         if let Some(chart) = context.api::<HelmChart>(&key.namespace).get_opt(&chart).await? {
             context.delete(&chart).await?;
         }
+        let fact = Fact::Purged { version: release.version.clone(), release_digest: release.digest };
+        self::record(context, key, fact).await?;
     }
     Ok(())
 }
