@@ -17,3 +17,4 @@ pub mod registry;
 pub mod release;
 pub mod settings;
 pub mod tgz;
+pub mod verify;

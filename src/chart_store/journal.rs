@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    ChartStore, ChartStoreError, EnvironmentRecord, Event, Fact, Recurrence, SCHEMA_VERSION, SpecText,
+    ChartStore, ChartStoreError, EnvironmentRecord, Event, Fact, HEAD_PARTITIONS, Recurrence, SCHEMA_VERSION, SpecText,
     changes::{Change, changes},
     store::{decode, encode},
     table::{Condition, Item, ItemKey, TableError, Write},
@@ -142,6 +142,17 @@ impl ChartStore {
         limit: usize,
     ) -> Result<Vec<Head>, ChartStoreError> {
         self.table.query(&self.layout.heads(partition, after), limit).await?.iter().map(decode).collect()
+    }
+
+    /// The ends of all journals.
+    pub async fn all_heads(&self) -> Result<Vec<Head>, ChartStoreError> {
+        let mut heads = Vec::new();
+        for partition in 0..HEAD_PARTITIONS {
+            for item in self.all(self.layout.heads(partition, None)).await? {
+                heads.push(decode(&item)?);
+            }
+        }
+        Ok(heads)
     }
 
     /// The events that follow a position, in order.

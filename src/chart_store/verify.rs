@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ChartStore, ChartStoreError, EnvironmentRecord, Event, HEAD_PARTITIONS, Head, Recurrence,
+    ChartStore, ChartStoreError, EnvironmentRecord, Event, Head, Recurrence,
     changes::changes,
     journal::{Lane, Marker, event_id, read_event},
 };
-use crate::{
-    digest::Digest,
-    release::{ApplicationKey, ReleaseRecord},
-};
+use crate::{digest::Digest, release::ReleaseRecord};
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,20 +20,9 @@ pub struct Finding {
 
 /// Checks every application: the chain of its events, their identities, and that replaying them gives what is stored.
 pub async fn verify(store: &ChartStore) -> Result<Vec<Finding>, ChartStoreError> {
-    const AT_ONCE: usize = 100;
     let mut findings = Vec::new();
-    for partition in 0..HEAD_PARTITIONS {
-        let mut after: Option<ApplicationKey> = None;
-        loop {
-            let heads = store.heads(partition, after.as_ref(), AT_ONCE).await?;
-            for head in &heads {
-                findings.extend(verify_application(store, head).await?);
-            }
-            if heads.len() < AT_ONCE {
-                break;
-            }
-            after = heads.last().map(|head| head.key.clone());
-        }
+    for head in store.all_heads().await? {
+        findings.extend(verify_application(store, &head).await?);
     }
     Ok(findings)
 }

@@ -1,10 +1,14 @@
 //! `orbit verify`.
 
-use crate::{chart_store, settings::StoreSettings};
+use crate::{chart_store, image_harbor, settings::StoreSettings, verify::verify_stores};
 
-/// Check that every journal is whole and that the Chart Store is what its journals say.
+/// Check that every journal is whole, that the Chart Store is what its journals say, and that the Image Harbor holds
+/// what the Chart Store refers to.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Read every blob to its end and compare it with its digest: reads as much as is stored
+    #[arg(long)]
+    deep: bool,
     #[command(flatten)]
     stores: StoreSettings,
 }
@@ -12,7 +16,9 @@ pub struct Args {
 /// Runs it: prints what is not as it should be, and fails if anything is.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let store = chart_store::open(&args.stores).await?;
-    let findings = chart_store::verify(&store).await?;
+    let harbor = image_harbor::open(&args.stores).await?;
+    let mut findings = chart_store::verify(&store).await?;
+    findings.extend(verify_stores(&store, harbor.as_ref(), args.deep).await?);
     for finding in &findings {
         println!("{}: {}", finding.subject, finding.problem);
     }

@@ -21,7 +21,7 @@ struct Under {
     _directory: Option<tempfile::TempDir>,
 }
 
-fn setting(name: &str) -> String {
+pub fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: start the stores and `eval \"$(testbed env)\"`"))
 }
 

@@ -1,4 +1,5 @@
-//! One contract suite per store, run on each of its implementations.
+//! One contract suite per store, run on each of its implementations; and what holds between the stores.
 
 mod chart_store;
 mod image_harbor;
+mod stores_agree;

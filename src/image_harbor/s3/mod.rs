@@ -165,6 +165,10 @@ impl S3Harbor {
         let found = match get.send().await {
             Ok(found) => found,
             Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => return Err(missing),
+            // The object is shorter than the pointer or session says, for they gave the range.
+            Err(error) if error.as_service_error().and_then(|e| e.code()) == Some("InvalidRange") => {
+                return Err(short(0));
+            }
             Err(error) => return Err(self.refused("reading")(error)),
         };
         let store = self.name();
