@@ -1,14 +1,28 @@
 //! `orbit verify`.
 
-use crate::{chart_store, image_harbor, settings::StoreSettings, verify::verify_stores};
+use anyhow::Context;
+
+use crate::{
+    chart_store, image_harbor,
+    settings::StoreSettings,
+    verify::{verify_cluster, verify_stores},
+};
 
 /// Check that every journal is whole, that the Chart Store is what its journals say, and that the Image Harbor holds
 /// what the Chart Store refers to.
+///
+/// With --cluster also that what is ready there is what was recorded.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Read every blob to its end and compare it with its digest: reads as much as is stored
     #[arg(long)]
     deep: bool,
+    /// Compare the objects of the kubeconfig's cluster with the Chart Store, too; for a plane at rest
+    #[arg(long)]
+    cluster: bool,
+    /// Compare the objects of this namespace only
+    #[arg(long, short, requires = "cluster")]
+    namespace: Option<String>,
     #[command(flatten)]
     stores: StoreSettings,
 }
@@ -19,6 +33,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let harbor = image_harbor::open(&args.stores).await?;
     let mut findings = chart_store::verify(&store).await?;
     findings.extend(verify_stores(&store, harbor.as_ref(), args.deep).await?);
+    if args.cluster {
+        let client = kube::Client::try_default().await.context("no connection to the cluster")?;
+        findings.extend(verify_cluster(&client, args.namespace.as_deref(), &store).await?);
+    }
     for finding in &findings {
         println!("{}: {}", finding.subject, finding.problem);
     }

@@ -1,12 +1,15 @@
-//! `orbit verify` across the stores: whether the Image Harbor holds what the Chart Store says there is.
+//! `orbit verify` across the rooms: whether the Image Harbor holds what the Chart Store says there is, and whether a
+//! cluster says the same.
 //!
 //! Bytes that nobody refers to are no finding: a killed writer leaves them, and they can be reclaimed at any time.
 
 mod blobs;
+mod cluster;
 mod needs;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
+pub use self::cluster::verify_cluster;
 use self::{blobs::Blobs, needs::Need};
 pub use crate::chart_store::Finding;
 use crate::{
@@ -27,6 +30,9 @@ pub enum VerifyError {
     /// The Image Harbor does not answer.
     #[error(transparent)]
     Harbor(#[from] HarborError),
+    /// The API server does not answer, or refuses.
+    #[error("the API server: {0}")]
+    Cluster(#[from] kube::Error),
 }
 
 /// Looks for every blob that a link, a standing release, its chart or an environment's manifests need: whether it is
