@@ -9,7 +9,12 @@ BIN := $(ORBIT_CACHE)/bin
 TESTBED := $(BIN)/testbed
 # The testbed that `make test` starts and ends; name another to keep one running beside it.
 TEST_NAME ?= make-test
+BENCH_NAME ?= make-bench
 CARGO_FLAGS := --locked --features failpoints
+# Where cargo puts the programs it builds.
+ORBIT := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/orbit
+# No part needs C, and what go has built stays valid when a C compiler is installed in between.
+export CGO_ENABLED := 0
 
 .PHONY: help
 help: ## List what can be made
@@ -31,8 +36,12 @@ renderer: ## Build the renderer (2 minutes once)
 	go -C renderer build -trimpath -ldflags "-s -w" -o $(BIN)/orbit-renderer .
 
 .PHONY: build
-build: renderer ## Build the orbit command (3 minutes once)
+build: packages renderer ## Build the orbit command (3 minutes once)
 	cargo build --locked
+
+.PHONY: packages
+packages: testbed
+	$(TESTBED) tools packages
 
 .PHONY: generate
 generate: ## Write the generated files: crds/
@@ -47,10 +56,10 @@ fmt: ## Format Rust and Go
 lint: lint-rust lint-go lint-generated ## Formats, clippy, vet, licences and bans, generated files fresh
 
 .PHONY: lint-rust
-lint-rust: testbed
+lint-rust: packages
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
-	$(TESTBED) tools packages cargo-deny
+	$(TESTBED) tools cargo-deny
 	$(BIN)/cargo-deny --all-features check bans licenses sources
 
 .PHONY: lint-go
@@ -75,6 +84,30 @@ test: tools renderer ## Run every test against a real API server and real stores
 	go -C hack/testbed test ./...; \
 	go -C renderer test ./...; \
 	cargo test $(CARGO_FLAGS)
+
+.PHONY: demo
+demo: demo-parts ## Show it: an image from its Dockerfile to two environments (1 minute; 15 the first time)
+	@ORBIT=$(ORBIT) hack/demo/demo
+
+.PHONY: up
+up: demo-parts ## The same, and leave it running; says how to use it
+	@ORBIT=$(ORBIT) hack/demo/demo --keep
+
+.PHONY: down
+down: testbed ## End what `make up` started, and delete its data
+	@hack/demo/down
+
+.PHONY: demo-parts
+demo-parts: build
+	$(TESTBED) build etcd kube-apiserver kube-controller-manager kubectl
+
+.PHONY: bench
+bench: tools renderer ## Measure: prints a table and writes bench-report.json (3 minutes)
+	@trap '$(TESTBED) down --all --name $(BENCH_NAME)' EXIT; \
+	$(TESTBED) up --name $(BENCH_NAME); \
+	eval "$$($(TESTBED) env --name $(BENCH_NAME))"; \
+	export PATH="$(BIN):$$PATH" ORBIT_TEST_RENDERER="$(BIN)/orbit-renderer"; \
+	cargo bench --locked --bench plane
 
 .PHONY: advisories
 advisories: ## Check dependencies for known vulnerabilities (takes the advisory database from the network)

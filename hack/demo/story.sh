@@ -1,0 +1,109 @@
+# The demo's story: one image from its Dockerfile to two environments, and the record of it. To be sourced.
+
+# Maria works in the namespace shop, and may do nothing else: what she does is recorded under her name.
+introduce_maria() {
+  maria=$("$bin/testbed" kubeconfig --name "$testbed_name" --user maria@shop.example)
+  {
+    kubectl --kubeconfig "$admin" create namespace shop
+    kubectl --kubeconfig "$admin" create role orbit --namespace shop --verb='*' \
+      --resource=imageuploads.orbit.k8or.io,helmcharts.orbit.k8or.io,environmentoverlays.orbit.k8or.io
+    kubectl --kubeconfig "$admin" create rolebinding maria --namespace shop --role orbit --user maria@shop.example
+    kubectl --kubeconfig "$maria" config set-context --current --namespace shop
+  } >/dev/null
+  export KUBECONFIG=$maria ORBIT_SERVER=$server XDG_STATE_HOME=$state/xdg
+}
+
+# Builds the image of a version with buildah, from the Dockerfile in app/, as the archive $state/web-VERSION.tar.
+build_image() {
+  local version=$1 context=$state/context
+  mkdir -p "$context" "$state/tmp"
+  cp "$here/app/Dockerfile" "$here/app/passwd" "$context"
+  CGO_ENABLED=0 go -C "$here/app" build -trimpath -ldflags "-s -w -X main.version=$version" -o "$context/web" .
+  # Storage of its own, which goes with the demo.
+  local storage=(--storage-driver vfs --root "$state/buildah" --runroot "$state/buildah-run")
+  TMPDIR=$state/tmp buildah "${storage[@]}" bud --quiet --isolation chroot --build-arg "VERSION=$version" \
+    --tag "shop/web:$version" "$context" >/dev/null
+  rm -f "$state/web-$version.tar"
+  TMPDIR=$state/tmp buildah "${storage[@]}" push --quiet "shop/web:$version" "docker-archive:$state/web-$version.tar:shop/web:$version"
+  note "$(du -h "$state/web-$version.tar" | cut -f1) archive: $state/web-$version.tar"
+}
+
+upload() {
+  local version=$1
+  (cd "$state" && run orbit upload "web-$version.tar" --application web --version "$version" \
+    --environment dev --environment prod --config LOG_LEVEL=info --port http=8080 \
+    --owner maria@shop.example --metadata team=checkout)
+}
+
+# Waits until an environment runs a version and its manifests are published.
+wait_for_environment() {
+  kubectl wait "environmentoverlay/web.$1" --for=create --timeout=60s >/dev/null
+  kubectl wait "environmentoverlay/web.$1" --for=jsonpath='{.status.selected.version}'="$2" --timeout=60s >/dev/null
+  kubectl wait "environmentoverlay/web.$1" --for=condition=Ready --timeout=60s >/dev/null
+}
+
+# The Harbor is an OCI image layout: a manifest by its digest, and the first layer of a media type that it names.
+layer() {
+  python3 - "$data/harbor/blobs/sha256" "${1#sha256:}" "$2" <<'PY'
+import json, pathlib, sys
+blobs, manifest, media_type = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+layers = json.loads((blobs / manifest).read_bytes())["layers"]
+digest = next(layer["digest"] for layer in layers if layer["mediaType"].startswith(media_type))
+sys.stdout.buffer.write((blobs / digest.removeprefix("sha256:")).read_bytes())
+PY
+}
+
+status_of() { kubectl get "$1" -o jsonpath="{$2}"; }
+
+rendered() {
+  layer "$(status_of "environmentoverlay/web.$1" .status.artifact.digest)" application/vnd.orbit.k8or.io.manifests >"$state/$1.yaml"
+}
+
+show_environments() {
+  run kubectl get environmentoverlays -o custom-columns='NAME:.metadata.name,VERSION:.status.selected.version,REASON:.status.selected.reason,OBJECTS:.status.artifact.objects,ARTIFACT:.status.artifact.digest'
+}
+
+tell() {
+  heading "1. An image, really built: buildah and hack/demo/app/Dockerfile"
+  build_image 1.0.0
+
+  heading "2. Maria hands it over. One command, with her own kubeconfig"
+  upload 1.0.0
+  wait_for_environment dev 1.0.0
+  wait_for_environment prod 1.0.0
+
+  heading "3. What she asked for, and what became of it: one ImageUpload"
+  run kubectl get imageupload web -o yaml
+  run kubectl get orbit
+
+  heading "4. The Helm chart made for the release"
+  local chart
+  chart=$(status_of helmchart/web.1.0.0 .status.artifact.digest)
+  echo "$chart"
+  layer "$chart" application/vnd.cncf.helm.chart >"$state/web-1.0.0.tgz"
+  run tar --list --gzip --file "$state/web-1.0.0.tgz"
+
+  heading "5. Production is to differ: one EnvironmentOverlay, with Helm values and a Kustomize patch"
+  run cat "$here/prod.yaml"
+  # The default overlay owns application and environment only, so hers adopts it.
+  run kubectl apply --server-side --filename "$here/prod.yaml"
+  kubectl wait environmentoverlay/web.prod --for=jsonpath='{.status.selected.reason}'=NewestInRange --timeout=60s >/dev/null
+  wait_for_environment prod 1.0.0
+  rendered dev
+  rendered prod
+  show_environments
+  note "What is rendered for dev (-) and prod (+):"
+  diff --unified=1 --label dev "$state/dev.yaml" --label prod "$state/prod.yaml" || [[ $? == 1 ]]
+
+  heading "6. Version 1.1.0: dev follows by itself, prod stays in its range"
+  build_image 1.1.0
+  upload 1.1.0
+  wait_for_environment dev 1.1.0
+  wait_for_environment prod 1.0.0
+  show_environments
+
+  heading "7. Nothing is forgotten: the lifecycle of web"
+  run orbit lifecycle web --namespace shop
+  note "And the record is whole: every event is chained to the one before by its hash."
+  run orbit verify --data-dir "$data"
+}
