@@ -1,0 +1,111 @@
+//! The chart renders what the API server takes, with every way to store data.
+
+use std::collections::BTreeMap;
+
+use kube::ResourceExt;
+use orbit_plane::controllers::install;
+use pretty_assertions::assert_eq;
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::{apply, with_namespace},
+    helm::{lint, of_kind, template},
+};
+
+/// S3, DynamoDB and MySQL by values, credentials from Secrets.
+const EXTERNAL: [&str; 7] = [
+    "stores.s3.bucket=orbit",
+    "stores.s3.endpoint=https://s3.example",
+    "stores.dynamodb.table=orbit",
+    "stores.mysql.urlSecret.name=orbit-mysql",
+    "stores.aws.region=eu-central-1",
+    "stores.aws.credentialsSecret=orbit-aws",
+    "rendering.registryHost=registry.example",
+];
+
+/// Everything that can be switched the other way.
+const OTHERWISE: [&str; 7] = [
+    "persistence.enabled=false",
+    "crds.keep=false",
+    "metrics.service=false",
+    "rbac.aggregate=false",
+    "rbac.pullSecrets.scope=Namespaces",
+    "rbac.pullSecrets.namespaces={default,kube-public}",
+    "rbac.pullSecrets.names={regcred}",
+];
+
+#[test]
+fn helm_is_content() {
+    for set in [&[][..], &EXTERNAL, &OTHERWISE] {
+        lint(set).unwrap_or_else(|e| panic!("{set:?}: {e}"));
+    }
+}
+
+#[test]
+fn values_that_cannot_be_are_refused() {
+    for (set, said) in [
+        ("stores.s3.buckets=orbit", "additional properties 'buckets' not allowed"),
+        ("publicUrl=orbit.example", "/publicUrl"),
+        ("image.digest=latest", "/image/digest"),
+        ("rbac.pullSecrets.scope=Namespaces", "/rbac/pullSecrets/namespaces"),
+    ] {
+        let refusal = template("orbit", "orbit", &[set]).expect_err(set);
+        assert!(refusal.contains(said), "{set}: {refusal}");
+    }
+}
+
+/// In a namespace that enforces Pod Security "restricted": a pod that it does not admit is warned of, not refused, for a
+/// Deployment; so the pod is asked for by itself.
+#[tokio::test]
+async fn the_api_server_takes_what_it_renders() {
+    with_namespace(json!({"pod-security.kubernetes.io/enforce": "restricted"}), |client, namespace| async move {
+        for set in [&[][..], &EXTERNAL, &OTHERWISE] {
+            let objects = template("orbit", &namespace, set).unwrap();
+            let [account] = of_kind(&objects, "ServiceAccount")[..] else { panic!("one ServiceAccount") };
+            apply(&client, account, false).await.unwrap();
+            for object in &objects {
+                apply(&client, object, true).await.unwrap();
+            }
+            let [deployment] = of_kind(&objects, "Deployment")[..] else { panic!("one Deployment") };
+            let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "spec": deployment["spec"]["template"]["spec"]});
+            pod["metadata"] = json!({"name": "orbit", "namespace": namespace});
+            apply(&client, &pod, true).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[test]
+fn its_crds_are_the_programs_own() {
+    let own = BTreeMap::from(install::crds().map(|crd| (crd.name_any(), serde_json::to_value(crd).unwrap())));
+    for keep in [true, false] {
+        let objects = template("orbit", "orbit", &[&format!("crds.keep={keep}")]).unwrap();
+        let rendered = of_kind(&objects, "CustomResourceDefinition").into_iter().cloned().map(|mut crd| {
+            let metadata = crd["metadata"].as_object_mut().unwrap();
+            let annotations = metadata.remove("annotations");
+            assert_eq!(annotations, keep.then(|| json!({"helm.sh/resource-policy": "keep"})));
+            (metadata["name"].as_str().unwrap().to_owned(), crd)
+        });
+        assert_eq!(rendered.collect::<BTreeMap<String, Value>>(), own);
+    }
+}
+
+#[test]
+fn data_stays_when_the_release_goes() {
+    let objects = template("orbit", "orbit", &[]).unwrap();
+    let [claim] = of_kind(&objects, "PersistentVolumeClaim")[..] else { panic!("one volume") };
+    assert_eq!(claim["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+}
+
+#[test]
+fn credentials_come_from_secrets_and_there_is_no_volume_without_need() {
+    let objects = template("orbit", "orbit", &EXTERNAL).unwrap();
+    assert!(of_kind(&objects, "PersistentVolumeClaim").is_empty());
+    let container = &of_kind(&objects, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["envFrom"], json!([{"secretRef": {"name": "orbit-aws"}}]));
+    let variables = container["env"].as_array().unwrap();
+    let url = variables.iter().find(|variable| variable["name"] == "ORBIT_MYSQL_URL").unwrap();
+    assert_eq!(url["valueFrom"]["secretKeyRef"], json!({"name": "orbit-mysql", "key": "url"}));
+    // All three at once; one embedded store alone needs the volume.
+    assert_eq!(of_kind(&template("orbit", "orbit", &EXTERNAL[1..]).unwrap(), "PersistentVolumeClaim").len(), 1);
+}

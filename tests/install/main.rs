@@ -1,0 +1,12 @@
+//! What an administrator applies: the plane's own Helm chart, and the samples. Judged by Helm and by the API server that
+//! KUBECONFIG names (`testbed up` starts one).
+
+mod chart;
+mod cluster;
+mod helm;
+#[path = "../support/plane.rs"]
+mod plane;
+mod rbac;
+#[path = "../support/registry.rs"]
+mod registry;
+mod samples;

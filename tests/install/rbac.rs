@@ -1,0 +1,222 @@
+//! The roles of the chart are enough for all the plane does, and give it nothing else.
+
+use std::{path::Path, time::Duration};
+
+use k8s_openapi::api::{
+    authentication::v1::{TokenRequest, TokenRequestSpec},
+    authorization::v1::SubjectAccessReview,
+    core::v1::{ConfigMap, Secret, ServiceAccount},
+    events::v1::Event,
+};
+use kube::{
+    Api, Client, Resource,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    config::Kubeconfig,
+    runtime::wait::await_condition,
+};
+use orbit_plane::api::{ConditionStatus, EnvironmentOverlay, HelmChart, ImageUpload, condition_type};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::{apply, delete, with_namespace},
+    helm::template,
+    plane::Plane,
+    registry::Registry,
+};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The chart's ServiceAccount and roles, applied; those outside the namespace are to be deleted afterwards.
+async fn grant(client: &Client, release: &str, namespace: &str) -> (String, Vec<Value>) {
+    let kinds = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
+    let mut objects = template(release, namespace, &[]).unwrap();
+    objects.retain(|object| kinds.iter().any(|kind| object["kind"] == *kind));
+    for object in &objects {
+        apply(client, object, false).await.unwrap();
+    }
+    let account = objects.iter().find(|object| object["kind"] == "ServiceAccount").expect("a ServiceAccount");
+    let account = account["metadata"]["name"].as_str().unwrap().to_owned();
+    objects.retain(|object| object["metadata"]["namespace"] != namespace);
+    (account, objects)
+}
+
+/// A kubeconfig that holds a token of the account and no other credential.
+async fn kubeconfig(client: &Client, namespace: &str, account: &str, path: &Path) {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+    let request = TokenRequest {
+        spec: Some(TokenRequestSpec { expiration_seconds: Some(3600), ..Default::default() }),
+        ..Default::default()
+    };
+    let issued = accounts.create_token_request(account, &PostParams::default(), &request).await.unwrap();
+    let admin = Kubeconfig::read().unwrap();
+    let cluster = admin.clusters[0].cluster.as_ref().unwrap();
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "plane",
+        "contexts": [{"name": "plane", "context": {"cluster": "plane", "user": "plane"}}],
+        "clusters": [{"name": "plane", "cluster": {
+            "server": cluster.server,
+            "certificate-authority-data": cluster.certificate_authority_data,
+        }}],
+        "users": [{"name": "plane", "user": {"token": issued.status.unwrap().token}}],
+    });
+    std::fs::write(path, config.to_string()).unwrap();
+}
+
+/// Whether the account may do this.
+async fn may(client: &Client, user: &str, verb: &str, resource: &str, namespace: &str) -> bool {
+    let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
+    let review: SubjectAccessReview = serde_json::from_value(json!({"spec": {
+        "user": user,
+        "resourceAttributes": {"verb": verb, "group": group, "resource": resource, "namespace": namespace},
+    }}))
+    .unwrap();
+    let api: Api<SubjectAccessReview> = Api::all(client.clone());
+    api.create(&PostParams::default(), &review).await.unwrap().status.unwrap().allowed
+}
+
+/// Waits until an object is as it should be.
+async fn until<K>(api: &Api<K>, name: &str, what: &str, holds: impl Fn(&Value) -> bool + Send + Sync + Unpin)
+where
+    K: Resource + Clone + std::fmt::Debug + DeserializeOwned + serde::Serialize + Send + 'static,
+{
+    let condition = |object: Option<&K>| object.is_some_and(|object| holds(&serde_json::to_value(object).unwrap()));
+    let awaited = await_condition(api.clone(), name, condition);
+    if tokio::time::timeout(PATIENCE, awaited).await.is_err() {
+        let now = api.get_opt(name).await.unwrap().map(|object| serde_json::to_value(object).unwrap());
+        panic!("{name} does not become {what}: {now:#?}");
+    }
+}
+
+/// Waits until an object is gone.
+async fn until_gone<K>(api: &Api<K>, name: &str)
+where
+    K: Resource + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
+{
+    let awaited = await_condition(api.clone(), name, |object: Option<&K>| object.is_none());
+    tokio::time::timeout(PATIENCE, awaited).await.unwrap_or_else(|_| panic!("{name} stays")).unwrap();
+}
+
+fn ready(object: &Value) -> bool {
+    let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
+    let mut ready = conditions.filter(|condition| condition["type"] == condition_type::READY);
+    ready.any(|condition| {
+        condition["status"] == json!(ConditionStatus::True)
+            && condition["observedGeneration"] == object["metadata"]["generation"]
+    })
+}
+
+fn upload(registry: &str, version: &str) -> Value {
+    let source = json!({"reference": {
+        "image": format!("{registry}/shop/web:{version}"),
+        "pullSecretRef": {"name": "regcred"},
+    }});
+    json!({
+        "apiVersion": "orbit.k8or.io/v1alpha1",
+        "kind": "ImageUpload",
+        "metadata": {"name": "web"},
+        "spec": {
+            "application": "web",
+            "version": version,
+            "images": [{"name": "main", "source": source}],
+            "environments": ["dev", "prod"],
+            "retentionPolicy": "Delete",
+        },
+    })
+}
+
+/// From a registry with a pull secret to two environments, a second release that pushes the first one's chart out of the
+/// history, and the end of all.
+async fn whole_life(client: Client, namespace: &str, registry: &str) {
+    let uploads: Api<ImageUpload> = Api::namespaced(client.clone(), namespace);
+    let charts: Api<HelmChart> = Api::namespaced(client.clone(), namespace);
+    let overlays: Api<EnvironmentOverlay> = Api::namespaced(client.clone(), namespace);
+    let apply = PatchParams::apply("test").force();
+    for version in ["1.0.0", "1.1.0"] {
+        uploads.patch("web", &apply, &Patch::Apply(upload(registry, version))).await.unwrap();
+        until(&uploads, "web", "Ready", |o| ready(o) && o["status"]["release"]["version"] == version).await;
+        until(&charts, &format!("web.{version}"), "Ready", ready).await;
+        for overlay in ["web.dev", "web.prod"] {
+            let selected = |o: &Value| ready(o) && o["status"]["selected"]["version"] == version;
+            until(&overlays, overlay, "Ready", selected).await;
+        }
+    }
+    until_gone(&charts, "web.1.0.0").await;
+    let events: Api<Event> = Api::namespaced(client.clone(), namespace);
+    let told = events.list(&ListParams::default()).await.unwrap();
+    assert!(told.iter().any(|e| e.regarding.as_ref().is_some_and(|of| of.kind.as_deref() == Some("ImageUpload"))));
+
+    overlays.delete("web.dev", &DeleteParams::default()).await.unwrap();
+    until_gone(&overlays, "web.dev").await;
+    uploads.delete("web", &DeleteParams::default()).await.unwrap();
+    until_gone(&uploads, "web").await;
+}
+
+#[tokio::test]
+async fn the_service_account_may_do_all_the_plane_does_and_nothing_else() {
+    with_namespace(json!({}), |client, namespace| async move {
+        let release = format!("plane-{}", namespace.rsplit('-').next().unwrap());
+        let user = format!("system:serviceaccount:{namespace}:{release}-orbit-plane");
+        assert!(!may(&client, &user, "patch", "imageuploads.orbit.k8or.io", &namespace).await, "RBAC is not enforced");
+        let (account, elsewhere) = grant(&client, &release, &namespace).await;
+        let outcome = tokio::spawn(with_account(client.clone(), namespace.clone(), account, user)).await;
+        for object in &elsewhere {
+            delete(&client, object).await;
+        }
+        if let Err(failure) = outcome {
+            std::panic::resume_unwind(failure.into_panic());
+        }
+    })
+    .await;
+}
+
+async fn with_account(client: Client, namespace: String, account: String, user: String) {
+    assert_eq!(user, format!("system:serviceaccount:{namespace}:{account}"));
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("kubeconfig");
+    kubeconfig(&client, &namespace, &account, &config).await;
+    let registry = Registry::start();
+    registry.fill(folder.path(), &["shop/web:1.0.0", "shop/web:1.1.0"]);
+    let secret: Secret = serde_json::from_value(json!({
+        "metadata": {"name": "regcred"},
+        "type": "kubernetes.io/dockerconfigjson",
+        "stringData": {".dockerconfigjson": json!({"auths": {&registry.host: {"username": "u", "password": "p"}}}).to_string()},
+    }))
+    .unwrap();
+    Api::<Secret>::namespaced(client.clone(), &namespace).create(&PostParams::default(), &secret).await.unwrap();
+    // Made anew, so that it takes the right to create it.
+    let public: Api<ConfigMap> = Api::namespaced(client.clone(), "kube-public");
+    if public.get_opt("orbit-plane").await.unwrap().is_some() {
+        public.delete("orbit-plane", &DeleteParams::default()).await.unwrap();
+    }
+
+    let plane = Plane::start(folder.path(), &config, &["--skip-install", "--chart-history", "1"]).await;
+    until(&public, "orbit-plane", "there", |o| o["data"]["url"].is_string()).await;
+    whole_life(client.clone(), &namespace, &registry.host).await;
+    let written = plane.written();
+    plane.stop().await;
+    assert!(!written.contains("forbidden"), "{written}");
+
+    for (verb, resource, namespace) in [
+        ("list", "secrets", namespace.as_str()),
+        ("watch", "secrets", &namespace),
+        ("create", "secrets", &namespace),
+        ("create", "imageuploads.orbit.k8or.io", &namespace),
+        ("delete", "imageuploads.orbit.k8or.io", &namespace),
+        ("delete", "environmentoverlays.orbit.k8or.io", &namespace),
+        ("update", "imageuploads.orbit.k8or.io", &namespace),
+        ("get", "pods", &namespace),
+        ("create", "deployments.apps", &namespace),
+        ("get", "configmaps", &namespace),
+        ("list", "configmaps", "kube-public"),
+        ("get", "namespaces", ""),
+        ("create", "customresourcedefinitions.apiextensions.k8s.io", ""),
+        ("patch", "mutatingadmissionpolicies.admissionregistration.k8s.io", ""),
+        ("bind", "clusterroles.rbac.authorization.k8s.io", ""),
+        ("impersonate", "users", ""),
+    ] {
+        assert!(!may(&client, &user, verb, resource, namespace).await, "it may {verb} {resource}");
+    }
+}
