@@ -50,7 +50,7 @@ generate: ## Write the generated files: crds/
 .PHONY: fmt
 fmt: ## Format Rust and Go
 	cargo fmt
-	gofmt -w renderer hack/testbed
+	gofmt -w renderer hack
 
 .PHONY: lint
 lint: lint-rust lint-go lint-generated ## Formats, clippy, vet, licences and bans, generated files fresh
@@ -64,9 +64,10 @@ lint-rust: packages
 
 .PHONY: lint-go
 lint-go:
-	test -z "$$(gofmt -l renderer hack/testbed)" || { gofmt -l renderer hack/testbed; exit 1; }
+	test -z "$$(gofmt -l renderer hack)" || { gofmt -l renderer hack; exit 1; }
 	go -C renderer vet ./...
 	go -C hack/testbed vet ./...
+	go -C hack/demo/app vet ./...
 
 .PHONY: lint-generated
 lint-generated:
@@ -107,7 +108,7 @@ bench: tools renderer ## Measure: prints a table and writes bench-report.json (3
 	$(TESTBED) up --name $(BENCH_NAME); \
 	eval "$$($(TESTBED) env --name $(BENCH_NAME))"; \
 	export PATH="$(BIN):$$PATH" ORBIT_TEST_RENDERER="$(BIN)/orbit-renderer"; \
-	cargo bench --locked --bench plane
+	cargo bench $(CARGO_FLAGS) --profile dev --bench plane
 
 .PHONY: advisories
 advisories: ## Check dependencies for known vulnerabilities (takes the advisory database from the network)
