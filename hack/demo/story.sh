@@ -42,21 +42,8 @@ wait_for_environment() {
   kubectl wait "environmentoverlay/web.$1" --for=condition=Ready --timeout=60s >/dev/null
 }
 
-# The Harbor is an OCI image layout: a manifest by its digest, and the first layer of a media type that it names.
-layer() {
-  python3 - "$data/harbor/blobs/sha256" "${1#sha256:}" "$2" <<'PY'
-import json, pathlib, sys
-blobs, manifest, media_type = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-layers = json.loads((blobs / manifest).read_bytes())["layers"]
-digest = next(layer["digest"] for layer in layers if layer["mediaType"].startswith(media_type))
-sys.stdout.buffer.write((blobs / digest.removeprefix("sha256:")).read_bytes())
-PY
-}
-
-status_of() { kubectl get "$1" -o jsonpath="{$2}"; }
-
 rendered() {
-  layer "$(status_of "environmentoverlay/web.$1" .status.artifact.digest)" application/vnd.orbit.k8or.io.manifests >"$state/$1.yaml"
+  orbit export overlay web "$1" --namespace shop --data-dir "$data" --output "$state/$1.yaml"
 }
 
 show_environments() {
@@ -77,11 +64,8 @@ tell() {
   run kubectl get orbit
 
   heading "4. The Helm chart made for the release"
-  local chart
-  chart=$(status_of helmchart/web.1.0.0 .status.artifact.digest)
-  echo "$chart"
-  layer "$chart" application/vnd.cncf.helm.chart >"$state/web-1.0.0.tgz"
-  run tar --list --gzip --file "$state/web-1.0.0.tgz"
+  run kubectl get helmchart web.1.0.0 -o custom-columns='NAME:.metadata.name,VERSION:.spec.version,SIZE:.status.artifact.size,DIGEST:.status.artifact.digest'
+  (cd "$state" && run orbit export chart web 1.0.0 --namespace shop --data-dir "$data" && run tar --list --file web-1.0.0.tgz)
 
   heading "5. Production is to differ: one EnvironmentOverlay, with Helm values and a Kustomize patch"
   run cat "$here/prod.yaml"

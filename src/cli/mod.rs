@@ -2,6 +2,7 @@
 
 mod controller;
 mod crds;
+mod export;
 mod upload;
 mod verify;
 
@@ -20,6 +21,7 @@ enum Command {
     Controller(Box<controller::Args>),
     Upload(Box<upload::Args>),
     Verify(Box<verify::Args>),
+    Export(Box<export::Args>),
     Crds(crds::Args),
 }
 
@@ -30,6 +32,7 @@ impl Cli {
             Command::Controller(args) => controller::run(*args).await,
             Command::Upload(args) => upload::run(*args).await,
             Command::Verify(args) => verify::run(*args).await,
+            Command::Export(args) => export::run(*args).await,
             Command::Crds(args) => crds::run(args),
         }
     }

@@ -72,3 +72,28 @@ impl Artifact {
         self.blobs.iter().chain([&self.manifest])
     }
 }
+
+/// The digest of the layer of final YAML, from an artifact's manifest; none in what is no artifact of an overlay.
+pub fn final_yaml(manifest: &[u8]) -> Option<Digest> {
+    let manifest: serde_json::Value = serde_json::from_slice(manifest).ok()?;
+    let layers = manifest["layers"].as_array()?;
+    layers.iter().find(|layer| layer["mediaType"] == FINAL_YAML)?["digest"].as_str()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_final_yaml_is_found_again() {
+        let rendering = Rendering {
+            manifest: "a: 1\n".into(),
+            files: BTreeMap::from([("kustomization.yaml".into(), "{}".into())]),
+            objects: Vec::new(),
+            images: Vec::new(),
+        };
+        let artifact = Artifact::of(&rendering, "web.prod", None).unwrap();
+        assert_eq!(final_yaml(&artifact.manifest), Some(Digest::of("a: 1\n")));
+        assert_eq!(final_yaml(b"{}"), None);
+    }
+}

@@ -1,6 +1,9 @@
 //! The Helm command line on the plane's own chart.
 
-use std::process::{Command, Output};
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -28,6 +31,11 @@ fn outcome(output: Output) -> Result<String, String> {
 /// What `helm lint --strict` says, as an error when it is not content.
 pub fn lint(set: &[&str]) -> Result<String, String> {
     outcome(run(&[&["lint", "--strict", CHART], &flags(set)[..]].concat()))
+}
+
+/// What `helm lint --strict` says of a packaged chart.
+pub fn lint_package(package: &Path) -> Result<String, String> {
+    outcome(run(&["lint", "--strict", &package.display().to_string()]))
 }
 
 /// The objects of a release with these values (`key=value`).

@@ -1,6 +1,6 @@
 //! The roles of the chart are enough for all the plane does, and give it nothing else.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cluster::{apply, delete, with_namespace},
-    helm::template,
+    helm::{lint_package, template},
     plane::Plane,
     registry::Registry,
 };
@@ -129,7 +129,7 @@ fn upload(registry: &str, version: &str) -> Value {
 
 /// From a registry with a pull secret to two environments, a second release that pushes the first one's chart out of the
 /// history, and the end of all.
-async fn whole_life(client: Client, namespace: &str, registry: &str) {
+async fn whole_life(client: Client, namespace: &str, registry: &str, data: &Path) {
     let uploads: Api<ImageUpload> = Api::namespaced(client.clone(), namespace);
     let charts: Api<HelmChart> = Api::namespaced(client.clone(), namespace);
     let overlays: Api<EnvironmentOverlay> = Api::namespaced(client.clone(), namespace);
@@ -144,6 +144,7 @@ async fn whole_life(client: Client, namespace: &str, registry: &str) {
         }
     }
     until_gone(&charts, "web.1.0.0").await;
+    can_be_taken_out(namespace, data);
     let events: Api<Event> = Api::namespaced(client.clone(), namespace);
     let told = events.list(&ListParams::default()).await.unwrap();
     assert!(told.iter().any(|e| e.regarding.as_ref().is_some_and(|of| of.kind.as_deref() == Some("ImageUpload"))));
@@ -152,6 +153,28 @@ async fn whole_life(client: Client, namespace: &str, registry: &str) {
     until_gone(&overlays, "web.dev").await;
     uploads.delete("web", &DeleteParams::default()).await.unwrap();
     until_gone(&uploads, "web").await;
+}
+
+/// `orbit export`: also the chart whose HelmChart is gone.
+fn can_be_taken_out(namespace: &str, data: &Path) {
+    let file = data.join("exported");
+    let export = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_orbit"))
+            .args(["export", arguments[0], "web", arguments[1], "--namespace", namespace])
+            .arg("--data-dir")
+            .arg(data)
+            .arg("--output")
+            .arg(&file)
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(export(&["overlay", "prod"]), (true, String::new()));
+    assert!(std::fs::read_to_string(&file).unwrap().contains("kind: Deployment"));
+    assert_eq!(export(&["chart", "1.0.0"]), (true, String::new()));
+    assert!(lint_package(&file).is_ok());
+    let (done, said) = export(&["overlay", "staging"]);
+    assert!(!done && said.contains("nothing is rendered"), "{said}");
 }
 
 #[tokio::test]
@@ -194,7 +217,7 @@ async fn with_account(client: Client, namespace: String, account: String, user: 
 
     let plane = Plane::start(folder.path(), &config, &["--skip-install", "--chart-history", "1"]).await;
     until(&public, "orbit-plane", "there", |o| o["data"]["url"].is_string()).await;
-    whole_life(client.clone(), &namespace, &registry.host).await;
+    whole_life(client.clone(), &namespace, &registry.host, &folder.path().join("data")).await;
     let written = plane.written();
     plane.stop().await;
     assert!(!written.contains("forbidden"), "{written}");

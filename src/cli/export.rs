@@ -1,0 +1,125 @@
+//! `orbit export`: what is stored, as files.
+//!
+//! It reads the stores themselves, so it works where they can be reached, whether or not a controller runs.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+
+use crate::{
+    chart_store::{self, ChartStore},
+    image_harbor::{self, read_to_vec},
+    overlay::artifact,
+    release::ApplicationKey,
+    settings::StoreSettings,
+};
+
+/// The most that is read of one chart or overlay, in bytes: what the renderer makes at most.
+const MAX_SIZE: u64 = 64 * 1024 * 1024;
+
+/// Write a stored chart, or what is rendered for an environment, to a file
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    stores: StoreSettings,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// The Helm chart of a release, as `helm pull` would write it
+    Chart {
+        /// The application
+        application: String,
+        /// Version of the release
+        version: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// The manifests that were rendered last for an environment
+    Overlay {
+        /// The application
+        application: String,
+        /// The environment
+        environment: String,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// Namespace of the application
+    #[arg(long, short)]
+    namespace: String,
+    /// File to write [default: <application>-<version>.tgz; standard output for an overlay]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Runs it.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let charts = chart_store::open(&args.stores).await?;
+    match &args.what {
+        What::Chart { application, version, place } => {
+            let key = ApplicationKey::new(&place.namespace, application);
+            let package = chart(&args.stores, &charts, &key, version).await?;
+            let path = place.output.clone().unwrap_or_else(|| format!("{application}-{version}.tgz").into());
+            write(&path, &package)?;
+            println!("{}", path.display());
+        }
+        What::Overlay { application, environment, place } => {
+            let key = ApplicationKey::new(&place.namespace, application);
+            let manifests = overlay(&args.stores, &charts, &key, environment).await?;
+            match &place.output {
+                Some(path) => write(path, &manifests)?,
+                None => std::io::stdout().write_all(&manifests)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The packaged chart of a release.
+async fn chart(
+    stores: &StoreSettings,
+    charts: &ChartStore,
+    key: &ApplicationKey,
+    version: &str,
+) -> anyhow::Result<Vec<u8>> {
+    let record = charts.release(key, version).await?.with_context(|| format!("{key} has no version {version}"))?;
+    if let Some(at) = record.purged_at {
+        anyhow::bail!("the data of {key} {version} was given up at {at}");
+    }
+    let chart = record.chart.with_context(|| format!("the chart of {key} {version} is not published yet"))?;
+    // A small one lies with the record, a larger one in the Harbor.
+    match charts.chart_package(key, version).await? {
+        Some(package) => Ok(package.to_vec()),
+        None => Ok(read_to_vec(image_harbor::open(stores).await?.as_ref(), &chart.package, MAX_SIZE).await?),
+    }
+}
+
+/// The manifests of an environment, as YAML.
+async fn overlay(
+    stores: &StoreSettings,
+    charts: &ChartStore,
+    key: &ApplicationKey,
+    environment: &str,
+) -> anyhow::Result<Vec<u8>> {
+    let record = charts.environment(key, environment).await?.filter(|record| !record.removed);
+    let rendered = record.and_then(|record| record.rendered);
+    let rendered = rendered.with_context(|| format!("nothing is rendered of {key} for {environment}"))?;
+    let harbor = image_harbor::open(stores).await?;
+    let manifest = read_to_vec(harbor.as_ref(), &rendered.artifact, MAX_SIZE).await?;
+    let yaml = artifact::final_yaml(&manifest)
+        .with_context(|| format!("the artifact {} has no layer of manifests", rendered.artifact))?;
+    Ok(read_to_vec(harbor.as_ref(), &yaml, MAX_SIZE).await?)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    std::fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))
+}
