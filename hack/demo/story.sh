@@ -19,9 +19,9 @@ build_image() {
   mkdir -p "$context" "$state/tmp"
   cp "$here/app/Dockerfile" "$here/app/passwd" "$context"
   CGO_ENABLED=0 go -C "$here/app" build -trimpath -ldflags "-s -w -X main.version=$version" -o "$context/web" .
-  # Storage of its own, which goes with the demo.
+  # Storage of its own, which goes with the demo. In OCI's format an image has no HEALTHCHECK.
   local storage=(--storage-driver vfs --root "$state/buildah" --runroot "$state/buildah-run")
-  TMPDIR=$state/tmp buildah "${storage[@]}" bud --quiet --isolation chroot --build-arg "VERSION=$version" \
+  TMPDIR=$state/tmp buildah "${storage[@]}" bud --quiet --format docker --isolation chroot --build-arg "VERSION=$version" \
     --tag "shop/web:$version" "$context" >/dev/null
   rm -f "$state/web-$version.tar"
   TMPDIR=$state/tmp buildah "${storage[@]}" push --quiet "shop/web:$version" "docker-archive:$state/web-$version.tar:shop/web:$version"
