@@ -1,5 +1,7 @@
 //! The pool of renderers against the real program, which `ORBIT_TEST_RENDERER` names (`make test` builds it).
 
+mod samples;
+
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
