@@ -46,9 +46,7 @@ rendered() {
   orbit export overlay web "$1" --namespace shop --data-dir "$data" --output "$state/$1.yaml"
 }
 
-show_environments() {
-  run kubectl get environmentoverlays -o custom-columns='NAME:.metadata.name,VERSION:.status.selected.version,REASON:.status.selected.reason,OBJECTS:.status.artifact.objects,ARTIFACT:.status.artifact.digest'
-}
+show_environments() { run kubectl get environmentoverlays -o wide; }
 
 tell() {
   heading "1. An image, really built: buildah and hack/demo/app/Dockerfile"
@@ -64,7 +62,7 @@ tell() {
   run kubectl get orbit
 
   heading "4. The Helm chart made for the release"
-  run kubectl get helmchart web.1.0.0 -o custom-columns='NAME:.metadata.name,VERSION:.spec.version,SIZE:.status.artifact.size,DIGEST:.status.artifact.digest'
+  run kubectl get helmchart web.1.0.0 -o wide
   (cd "$state" && run orbit export chart web 1.0.0 --namespace shop --data-dir "$data" && run tar --list --file web-1.0.0.tgz)
 
   heading "5. Production is to differ: one EnvironmentOverlay, with Helm values and a Kustomize patch"
