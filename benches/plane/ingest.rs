@@ -40,7 +40,7 @@ pub async fn measure() -> Vec<Row> {
     plane.stop().await;
     scene.end().await;
     vec![Row {
-        name: "peak memory while 1 GiB is taken in",
+        name: "peak memory while 1 GiB comes in",
         value: peak,
         unit: "MiB",
         beside: idle,

@@ -56,7 +56,7 @@ pub async fn measure() -> Vec<Row> {
     }
     let (ours, theirs) = (median(ours), median(theirs));
     vec![Row {
-        name: "warm render of the sample chart and overlay",
+        name: "warm render of sample chart and overlay",
         value: ours,
         unit: "ms",
         beside: theirs,

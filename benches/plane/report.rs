@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 
 /// One figure.
@@ -32,23 +32,18 @@ pub struct Row {
 /// Prints the table and writes `bench-report.json` in the current directory: a list of rows.
 pub fn publish(rows: &[Row]) {
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
-    table.set_header(["figure", "value", "unit", "beside", "", "ratio", "promise"]);
+    table.load_preset(UTF8_FULL_CONDENSED);
+    table.set_header(["figure", "measured", "beside", "ratio", "promise"]);
+    let number = |number: f64| format!("{number:.1}").trim_end_matches(".0").to_owned();
     for row in rows {
-        let number = |number: f64| format!("{number:.2}").trim_end_matches('0').trim_end_matches('.').to_owned();
         let kept = if row.kept { "kept" } else { "NOT KEPT" };
         table.add_row([
             row.name,
-            &number(row.value),
-            row.unit,
-            &number(row.beside),
-            row.beside_what,
+            &format!("{} {}", number(row.value), row.unit),
+            &format!("{} {}, {}", number(row.beside), row.unit, row.beside_what),
             &number(row.ratio),
             &format!("{}: {kept}", row.promise),
         ]);
-    }
-    for column in [1, 3, 5] {
-        table.column_mut(column).expect("the header has it").set_cell_alignment(CellAlignment::Right);
     }
     println!("{table}");
     let path = Path::new("bench-report.json");
