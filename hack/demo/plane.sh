@@ -59,7 +59,7 @@ end_all() {
     kill -TERM "$controller" 2>/dev/null || true
     timeout 60 tail --pid="$controller" -f /dev/null || kill -KILL "$controller" 2>/dev/null || true
   fi
-  "$bin/testbed" down --all --name "$testbed_name" || return 1
+  "$bin/testbed" down --name "$testbed_name" || return 1
   rm -rf "$state"
   rmdir --ignore-fail-on-non-empty "$ORBIT_STATE/demo" 2>/dev/null || true
 }
