@@ -76,8 +76,9 @@ pub async fn install(client: &Client) -> Result<(), InstallError> {
     match install_policy(client).await {
         // Older servers do not have the kind. Without it nobody stamps specs, which `stamps_specs` finds out.
         Err(InstallError::Apply { source: kube::Error::Api(status), .. }) if status.code == 404 => Ok(()),
-        Ok(()) => await_stamp(client).await,
-        result => result,
+        Ok(Applied::Now) => await_stamp(client).await,
+        Ok(Applied::Before) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -108,15 +109,16 @@ async fn await_stamp(client: &Client) -> Result<(), InstallError> {
     tokio::time::timeout(IN_FORCE_WITHIN, in_force).await.unwrap_or(Ok(()))
 }
 
-async fn install_policy(client: &Client) -> Result<(), InstallError> {
+async fn install_policy(client: &Client) -> Result<Applied, InstallError> {
     let mut documents = serde_yaml::Deserializer::from_str(CHANGED_BY_POLICY);
+    let mut applied = Applied::Before;
     if let Some(policy) = documents.next() {
-        apply(client, &MutatingAdmissionPolicy::deserialize(policy)?).await?;
+        applied = applied.max(apply(client, &MutatingAdmissionPolicy::deserialize(policy)?).await?);
     }
     if let Some(binding) = documents.next() {
-        apply(client, &MutatingAdmissionPolicyBinding::deserialize(binding)?).await?;
+        applied = applied.max(apply(client, &MutatingAdmissionPolicyBinding::deserialize(binding)?).await?);
     }
-    Ok(())
+    Ok(applied)
 }
 
 /// Whether the API server stamps who changed a spec. Where it does not, the annotation says whatever its writer likes.
@@ -125,8 +127,17 @@ pub async fn stamps_specs(client: &Client) -> Result<bool, kube::Error> {
     Ok(bindings.get_metadata_opt(CHANGED_BY_POLICY_NAME).await?.is_some())
 }
 
+/// Whether an object had to be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Applied {
+    /// It is there as this program has it.
+    Before,
+    /// It was applied just now.
+    Now,
+}
+
 /// Applies an object, unless the one in the cluster was applied from the same manifest: a restart writes nothing.
-async fn apply<K>(client: &Client, object: &K) -> Result<(), InstallError>
+async fn apply<K>(client: &Client, object: &K) -> Result<Applied, InstallError>
 where
     K: Resource<DynamicType = (), Scope = ClusterResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
 {
@@ -137,11 +148,11 @@ where
     let api = Api::<K>::all(client.clone());
     let present = api.get_metadata_opt(&name).await.map_err(refused)?;
     if present.is_some_and(|present| present.annotations().get(annotation::MANIFEST) == Some(&manifest)) {
-        return Ok(());
+        return Ok(Applied::Before);
     }
     let mut object = object.clone();
     object.annotations_mut().insert(annotation::MANIFEST.to_owned(), manifest);
     api.patch(&name, &params, &Patch::Apply(&object)).await.map_err(refused)?;
     failpoint::after_write("install");
-    Ok(())
+    Ok(Applied::Now)
 }
