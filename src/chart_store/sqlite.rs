@@ -1,9 +1,7 @@
 //! The embedded table: one SQLite database in the data directory.
 
 use std::{
-    fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -17,6 +15,7 @@ use sqlx::{
 };
 
 use super::table::{Action, Condition, Item, ItemKey, Range, Table, TableError, Write, check_limits, etag};
+use crate::embedded;
 
 /// The database's name in the data directory.
 pub const FILE_NAME: &str = "chart-store.db";
@@ -36,8 +35,8 @@ impl SqliteTable {
     pub async fn open(directory: &Path) -> Result<Self, TableError> {
         let path = directory.join(FILE_NAME);
         let lock = {
-            let (directory, path) = (directory.to_owned(), path.clone());
-            tokio::task::spawn_blocking(move || prepare(&directory, &path)).await
+            let path = path.clone();
+            tokio::task::spawn_blocking(move || embedded::prepare(&path)).await
         };
         // The migrator takes no lock on SQLite: this one lets one process at a time through.
         let _lock = lock
@@ -68,17 +67,6 @@ impl SqliteTable {
 fn migrations() -> Migrator {
     let items = include_str!("../../migrations/chart-store/0001_items.sql").into_sql_str();
     Migrator::with_migrations(vec![Migration::new(1, "items".into(), MigrationType::Simple, items, false)])
-}
-
-/// Makes directory and file, and takes the lock that is held while the database is opened.
-fn prepare(directory: &Path, path: &Path) -> io::Result<File> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let private = |path: &Path| OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-    // SQLite gives its own files beside this one (-wal, -shm) the same mode.
-    private(path)?;
-    let lock = private(&path.with_extension("lock"))?;
-    lock.lock()?;
-    Ok(lock)
 }
 
 fn unavailable(path: &Path, message: String) -> TableError {

@@ -1,0 +1,128 @@
+//! What can be asked of the Viewport. Every question is about one namespace: namespaces are tenants.
+
+mod environments;
+mod images;
+mod lifecycle;
+mod uploads;
+
+use std::collections::BTreeMap;
+
+use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
+
+use super::{
+    answers::Page,
+    change::Value,
+    database::Database,
+    error::ViewportError,
+    paging::{Order, PageRequest},
+    store::bind,
+};
+
+/// A SELECT while it is put together, with what its question marks stand for.
+struct Select {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Select {
+    fn new(sql: &str, values: impl IntoIterator<Item = Value>) -> Self {
+        Self { sql: sql.to_owned(), values: values.into_iter().collect() }
+    }
+
+    /// One more condition.
+    fn and(mut self, condition: &str, values: impl IntoIterator<Item = Value>) -> Self {
+        self.sql.push_str(" AND ");
+        self.sql.push_str(condition);
+        self.values.extend(values);
+        self
+    }
+
+    /// That a column holds one of these.
+    fn and_in(self, column: &str, values: impl IntoIterator<Item = Value>) -> Self {
+        let values: Vec<_> = values.into_iter().collect();
+        let marks = vec!["?"; values.len()].join(", ");
+        self.and(&format!("{column} IN ({marks})"), values)
+    }
+
+    /// One page in this order, and one row more, which tells whether another page follows.
+    fn page(self, order: &Order, request: &PageRequest) -> Result<Self, ViewportError> {
+        let select = match request.position(order.0.len())? {
+            Some(position) => {
+                let (condition, values) = order.beyond(&position);
+                self.and(&condition, values.into_iter().map(Value::from))
+            }
+            None => self,
+        };
+        Ok(select.ordered(&order.by(), request.limit() + 1))
+    }
+
+    fn ordered(mut self, by: &str, limit: usize) -> Self {
+        self.sql.push_str(&format!(" ORDER BY {by} LIMIT {limit}"));
+        self
+    }
+
+    async fn fetch(&self, database: &Database, connection: &mut AnyConnection) -> Result<Vec<AnyRow>, ViewportError> {
+        let query = bind(sqlx::query(AssertSqlSafe(self.sql.clone())), self.values.iter().collect());
+        database.run(query.fetch_all(connection)).await
+    }
+
+    /// The rows, each read by `read`.
+    async fn fetch_as<T>(
+        &self,
+        database: &Database,
+        connection: &mut AnyConnection,
+        read: impl Fn(&AnyRow) -> Result<T, sqlx::Error>,
+    ) -> Result<Vec<T>, ViewportError> {
+        let rows = self.fetch(database, connection).await?;
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| database.failed(&error))
+    }
+}
+
+fn text(row: &AnyRow, column: &str) -> Result<String, sqlx::Error> {
+    row.try_get(column)
+}
+
+fn maybe(row: &AnyRow, column: &str) -> Result<Option<String>, sqlx::Error> {
+    row.try_get(column)
+}
+
+fn number(row: &AnyRow, column: &str) -> Result<i64, sqlx::Error> {
+    row.try_get(column)
+}
+
+/// A release of a namespace: application and version.
+type ReleaseKey = (String, String);
+
+/// What users say of releases in their own labels.
+async fn metadata(
+    database: &Database,
+    connection: &mut AnyConnection,
+    namespace: &str,
+    releases: impl IntoIterator<Item = ReleaseKey>,
+) -> Result<BTreeMap<ReleaseKey, BTreeMap<String, String>>, ViewportError> {
+    let mut wanted: Vec<ReleaseKey> = releases.into_iter().collect();
+    wanted.sort();
+    wanted.dedup();
+    let mut found = BTreeMap::<_, BTreeMap<_, _>>::new();
+    if wanted.is_empty() {
+        return Ok(found);
+    }
+    let one_of = vec!["(application = ? AND version = ?)"; wanted.len()].join(" OR ");
+    let values = wanted.into_iter().flat_map(|(application, version)| [application.into(), version.into()]);
+    let select = "SELECT application, version, name, value FROM metadata WHERE namespace = ?";
+    let select = Select::new(select, [namespace.into()]).and(&format!("({one_of})"), values);
+    let read = |row: &AnyRow| {
+        Ok(((text(row, "application")?, text(row, "version")?), (text(row, "name")?, text(row, "value")?)))
+    };
+    for (release, (name, value)) in select.fetch_as(database, connection, read).await? {
+        found.entry(release).or_default().insert(name, value);
+    }
+    Ok(found)
+}
+
+impl<T> Page<T> {
+    /// The same page of something else.
+    fn map<U>(self, to: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(to).collect(), next: self.next }
+    }
+}
