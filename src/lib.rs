@@ -8,6 +8,7 @@ pub mod chart_store;
 pub mod cli;
 pub mod controllers;
 pub mod digest;
+mod embedded;
 pub mod failpoint;
 pub mod image_harbor;
 pub mod listener;

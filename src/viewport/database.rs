@@ -25,9 +25,9 @@ use super::{error::ViewportError, migrate};
 pub const FILE_NAME: &str = "viewport.db";
 
 /// How long it may take until a connection can be used, its schema included.
-const CONNECT: Duration = Duration::from_secs(15);
+const CONNECT: Duration = Duration::from_secs(10);
 /// How long one statement may take.
-const STATEMENT: Duration = Duration::from_secs(20);
+const STATEMENT: Duration = Duration::from_secs(10);
 
 /// What differs between the databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,12 +75,10 @@ impl Dialect {
         match self {
             // Under the default, REPEATABLE READ, two projectors of different applications lock each other's gaps.
             Self::MySql => {
-                &["SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET SESSION innodb_lock_wait_timeout = 10"]
+                &["SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET SESSION innodb_lock_wait_timeout = 8"]
             }
             // A rebuild can bring back what a power failure takes: NORMAL is enough, and rows and cursor go together.
-            Self::Sqlite => {
-                &["PRAGMA busy_timeout = 15000", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL"]
-            }
+            Self::Sqlite => &["PRAGMA busy_timeout = 8000", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL"],
         }
     }
 }

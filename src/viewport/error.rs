@@ -94,6 +94,11 @@ impl ViewportError {
         matches!(self, Self::Unavailable { .. } | Self::CursorMoved { .. } | Self::OlderProjection { .. })
     }
 
+    /// Whether it may go away when the cursor is read again: what is remembered of it may be too old.
+    pub(super) fn may_be_of_a_stale_cursor(&self) -> bool {
+        matches!(self, Self::CursorMoved { .. } | Self::Gap { .. } | Self::BrokenChain { .. })
+    }
+
     /// Whether it is about one application and leaves all others as they are.
     pub fn is_of_one_application(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Gap { .. } | Self::BrokenChain { .. } | Self::CursorMoved { .. })

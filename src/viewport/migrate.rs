@@ -21,8 +21,9 @@ use super::{
 /// The migrator's own table.
 const HISTORY: &str = "_sqlx_migrations";
 
-/// How long migrations may take, another process's included that has begun before.
-const PATIENCE: Duration = Duration::from_secs(14);
+/// How long migrations may take, another process's included that has begun before. What is not done then goes on with the
+/// next use.
+const PATIENCE: Duration = Duration::from_secs(9);
 
 macro_rules! migrations {
     ($folder:literal: $($name:literal)*) => {
@@ -85,8 +86,8 @@ async fn migrate(database: &Database, connection: &mut AnyConnection) -> Result<
         error => database.unavailable(format!("its schema cannot be brought up to date: {error}")),
     };
     if database.dialect == Dialect::MySql {
-        // Of this database, whoever else shares the server.
-        let lock = sqlx::query("SELECT GET_LOCK(CONCAT('orbit-viewport-', MD5(DATABASE())), 10)");
+        // Of this database, whoever else shares the server. Names of locks end at 64 characters.
+        let lock = sqlx::query("SELECT GET_LOCK(CONCAT('orbit-', SHA2(DATABASE(), 224)), 8)");
         let row = database.run(lock.fetch_one(&mut *connection)).await?;
         if row.try_get::<Option<i64>, _>(0).ok().flatten() != Some(1) {
             return Err(database.unavailable("another process is bringing its schema up to date"));
@@ -95,7 +96,8 @@ async fn migrate(database: &Database, connection: &mut AnyConnection) -> Result<
         let unfinished = sqlx::query("DELETE FROM _sqlx_migrations WHERE success = FALSE");
         database.run(unfinished.execute(&mut *connection)).await?;
     }
-    migrator(database.dialect).run(&mut *connection).await.map_err(failed)?;
+    // What `run` does once it has a connection; the future of `run` itself cannot be sent between threads.
+    migrator(database.dialect).run_direct(None, connection, false).await.map_err(failed)?;
     crate::failpoint::after_write("viewport schema");
     Ok(())
 }

@@ -226,35 +226,43 @@ impl Projector {
 
     /// Moves an application on to where its journal ended when the head was read, or further.
     async fn move_on(&self, head: &Head, at: &mut Option<Cursor>) -> Result<(), ProjectorError> {
+        for _ in 0..RACES {
+            let error = match self.advance(head, at).await {
+                Err(ProjectorError::Viewport(error)) if error.may_be_of_a_stale_cursor() => error,
+                other => return other,
+            };
+            let now = self.viewport.cursor(&head.key).await?;
+            if now == *at {
+                return Err(error.into());
+            }
+            *at = now;
+        }
+        Err(ViewportError::CursorMoved { key: head.key.clone() }.into())
+    }
+
+    /// Moves an application on from where it is believed to be.
+    async fn advance(&self, head: &Head, at: &mut Option<Cursor>) -> Result<(), ProjectorError> {
         let key = &head.key;
-        let mut races = 0;
         loop {
             let after = at.map_or(0, |cursor| cursor.seq);
-            if after > head.seq || (after == head.seq && at.is_some_and(|cursor| cursor.hash != head.hash)) {
-                // Ahead of the head only because somebody else has seen a later one, or because this journal is not the
-                // one that was projected.
-                let now = self.store.head(key).await?;
-                if now.is_none_or(|now| after > now.seq || (after == now.seq && Some(now.hash) != at.map(|at| at.hash)))
-                {
-                    return Err(ViewportError::BrokenChain { key: key.clone(), seq: after }.into());
-                }
-                return Ok(());
-            }
-            if after == head.seq {
-                return Ok(());
+            if after >= head.seq {
+                return self.check_end(key, *at).await;
             }
             let events = self.store.events(key, after, BATCH).await?;
             if events.is_empty() {
                 return Err(ViewportError::Gap { key: key.clone(), after, found: head.seq }.into());
             }
-            match self.viewport.apply(key, *at, &events).await {
-                Ok(end) => *at = end,
-                Err(ViewportError::CursorMoved { .. }) if races < RACES => {
-                    races += 1;
-                    *at = self.viewport.cursor(key).await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
+            *at = self.viewport.apply(key, *at, &events).await?;
+        }
+    }
+
+    /// That an application which seems to be at the end of its journal, or beyond, is at an event that the journal has.
+    async fn check_end(&self, key: &ApplicationKey, at: Option<Cursor>) -> Result<(), ProjectorError> {
+        let Some(at) = at else { return Ok(()) };
+        let events = self.store.events(key, at.seq.saturating_sub(1), 1).await?;
+        match events.first() {
+            Some(event) if event.seq == at.seq && event.hash() == at.hash => Ok(()),
+            _ => Err(ViewportError::BrokenChain { key: key.clone(), seq: at.seq }.into()),
         }
     }
 

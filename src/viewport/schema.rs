@@ -1,4 +1,5 @@
-//! The tables as the program knows them. `migrations/viewport` makes them; a contract test compares the two.
+//! The tables as the program knows them. `migrations/viewport` makes them, and the contract tests read and
+//! fill every column of them.
 //!
 //! Every row belongs to one application of one tenant: `namespace` and `application` are the first two columns of every
 //! table, so that an application's rows can be compared, made anew and, one day, moved by themselves.

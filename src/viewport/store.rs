@@ -116,8 +116,10 @@ impl Viewport {
         self.check_projection(&mut transaction, database.dialect.shared()).await?;
         // The cursor first: it is the lock on everything else of this application.
         self.move_cursor(&mut transaction, key, at, end).await?;
-        for change in following.iter().flat_map(|event| project(event)) {
-            self.write(&mut transaction, key, &change).await?;
+        for event in following {
+            for change in project(event) {
+                self.write(&mut transaction, key, &change).await?;
+            }
         }
         database.run(transaction.commit()).await?;
         lease.done();

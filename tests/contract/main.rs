@@ -3,3 +3,4 @@
 mod chart_store;
 mod image_harbor;
 mod stores_agree;
+mod viewport;

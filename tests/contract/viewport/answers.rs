@@ -1,0 +1,188 @@
+//! What can be asked.
+
+use orbit_plane::{
+    digest::Digest,
+    release::ApplicationKey,
+    viewport::{Page, PageRequest},
+};
+use pretty_assertions::assert_eq;
+
+use super::{Under, story::*};
+
+fn first() -> PageRequest {
+    PageRequest::default()
+}
+
+pub async fn the_history_of_an_application(under: Under) {
+    under.record(&web(), everything()).await;
+    under.catch_up().await;
+    let lifecycle = under.viewport.lifecycle(&web(), None, &first()).await.unwrap().unwrap();
+    let of = |what: &str| format!("{}", Digest::of(what));
+
+    let versions: Vec<_> = lifecycle.releases.iter().map(|release| release.version.as_str()).collect();
+    assert_eq!(versions, ["1.6.0", "1.5.0", "1.4.0"]);
+    let newest = &lifecycle.releases[0];
+    assert!(newest.purged_at.is_some() && newest.chart.is_none(), "{newest:?}");
+    let release = &lifecycle.releases[1];
+    assert_eq!(release.environments, ["dev"]);
+    let labels: Vec<_> = release.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(labels, [("team", "payments"), ("ticket", "ORB-7")]);
+    assert_eq!(release.images[0].digest, of("index of web:1.5.0"));
+    assert_eq!(release.images[0].platforms, "linux/amd64, linux/arm64");
+    assert_eq!(release.chart, Some(of("chart 1.5.0")));
+    assert_eq!(
+        (release.owner.as_deref(), release.revision.as_deref()),
+        (Some("team-checkout@shop.example"), Some("9f2c1e0"))
+    );
+
+    let now = |name: &str| lifecycle.environments.iter().find(|one| one.environment == name).unwrap().clone();
+    // It came back, and what had been rendered there before still stands.
+    assert_eq!(now("dev").version.as_deref(), Some("1.5.0"));
+    assert_eq!(now("dev").rendered.unwrap().version.as_deref(), Some("1.5.0"));
+    // Selected, and not rendered yet.
+    assert_eq!((now("prod").version.as_deref(), now("prod").selected_by.as_deref()), (Some("1.4.0"), Some("jonas")));
+    let rendered = now("prod").rendered.unwrap();
+    assert_eq!((rendered.version.as_deref(), rendered.artifact), (Some("1.5.0"), of("artifact prod 1.5.0")));
+    let images: Vec<_> = rendered.images.iter().map(|image| (image.digest.clone(), image.tracked)).collect();
+    assert_eq!(images, [(Some(of("index of web:1.5.0")), true), (None, false)]);
+
+    let journal = under.store.events(&web(), 0, 100).await.unwrap();
+    let events: Vec<_> = lifecycle.events.items.iter().rev().collect();
+    assert_eq!(events.len(), journal.len());
+    for (event, recorded) in events.iter().zip(&journal) {
+        assert_eq!(
+            (event.seq as u64, &event.id, &event.hash),
+            (recorded.seq, &recorded.id.to_string(), &recorded.hash().to_string())
+        );
+        assert_eq!(event.prev_hash, recorded.prev_hash.map(|hash| hash.to_string()));
+        assert_eq!(
+            (event.transition.as_str(), event.actor.as_str()),
+            (recorded.fact.transition(), recorded.actor.as_str())
+        );
+        assert_eq!(event.digest, recorded.fact.digest().map(|digest| digest.to_string()));
+        assert_eq!(event.time, format!("{:.3}", recorded.time));
+    }
+
+    let of_one = under.viewport.lifecycle(&web(), Some("1.4.0"), &first()).await.unwrap().unwrap();
+    assert!(of_one.events.items.iter().all(|event| event.version.as_deref() == Some("1.4.0")));
+    assert_eq!(of_one.releases.len(), 1);
+    let elsewhere = ApplicationKey::new("other", "web");
+    assert_eq!(under.viewport.lifecycle(&elsewhere, None, &first()).await.unwrap(), None);
+}
+
+pub async fn where_an_image_is(under: Under) {
+    under.record(&web(), released("1.4.0", "same")).await;
+    under.record(&web(), [("maria", stored("1.4.1", "same"))]).await;
+    under.record(&ApplicationKey::new("shop", "api"), released("0.1.0", "same")).await;
+    under.record(&ApplicationKey::new("other", "web"), released("1.4.0", "same")).await;
+    under.catch_up().await;
+    let index = image("same").digest;
+    let platform = image("same").platforms[1].clone();
+    // By whichever digest a person has: the image's, that of a platform's manifest, that of its config.
+    for digest in [index, platform.manifest, platform.config] {
+        let places = under.viewport.image_places("shop", &digest, &first()).await.unwrap();
+        let found: Vec<_> =
+            places.items.iter().map(|place| (place.application.as_str(), place.environment.as_str())).collect();
+        assert_eq!(found, [("api", "dev"), ("api", "prod"), ("web", "dev"), ("web", "prod")], "{digest}");
+        assert!(places.items.iter().all(|place| place.digest == index.to_string()));
+        let holders = under.viewport.image_holders("shop", &digest, &first()).await.unwrap();
+        let found: Vec<_> = holders.items.iter().map(|one| (one.application.as_str(), one.version.as_str())).collect();
+        assert_eq!(found, [("api", "0.1.0"), ("web", "1.4.0"), ("web", "1.4.1")], "{digest}");
+        assert_eq!(holders.items[1].metadata["team"], "checkout");
+    }
+    // It is where it runs now, not where it once was.
+    under
+        .record(&web(), [("x", stored("2.0.0", "new")), ("x", rendered("prod", "2.0.0", "new")), ("x", removed("dev"))])
+        .await;
+    under.catch_up().await;
+    let places = under.viewport.image_places("shop", &index, &first()).await.unwrap();
+    assert!(places.items.iter().all(|place| place.application == "api"), "{places:?}");
+    let nowhere = under.viewport.image_places("elsewhere", &index, &first()).await.unwrap();
+    assert_eq!(nowhere, Page { items: Vec::new(), next: None });
+}
+
+pub async fn what_is_in_an_environment(under: Under) {
+    for application in ["web", "api", "jobs"] {
+        under.record(&ApplicationKey::new("shop", application), released("1.0.0", application)).await;
+    }
+    under.record(&ApplicationKey::new("shop", "jobs"), [("maria", removed("prod"))]).await;
+    under.record(&ApplicationKey::new("other", "web"), released("9.0.0", "theirs")).await;
+    under.catch_up().await;
+    let prod = under.viewport.environment("shop", "prod", &first()).await.unwrap();
+    let found: Vec<_> = prod.items.iter().map(|one| (one.application.as_str(), one.version.as_deref())).collect();
+    assert_eq!(found, [("api", Some("1.0.0")), ("web", Some("1.0.0"))]);
+    assert_eq!(prod.items[1].metadata["team"], "checkout");
+    let rendered = prod.items[1].rendered.as_ref().unwrap();
+    assert_eq!(rendered.images[0].digest, Some(image("web").digest.to_string()));
+    assert_eq!(under.viewport.environment("shop", "nowhere", &first()).await.unwrap().items, []);
+}
+
+pub async fn who_uploaded_what(under: Under) {
+    under.record(&web(), everything()).await;
+    under.record(&ApplicationKey::new("shop", "api"), [("jonas", stored("0.1.0", "api:0.1.0"))]).await;
+    // Not the same user, although many a database would say so.
+    under
+        .record(
+            &ApplicationKey::new("shop", "cron"),
+            [("Maria", stored("1.0.0", "a")), ("maria ", stored("1.0.1", "b"))],
+        )
+        .await;
+    under.catch_up().await;
+    let uploads = under.viewport.uploads("shop", Some("maria"), &first()).await.unwrap();
+    let found: Vec<_> = uploads.items.iter().map(|one| (one.version.as_str(), one.source.clone())).collect();
+    let archive = format!("archive {}", Digest::of("web.archive"));
+    assert_eq!(
+        found,
+        [
+            ("1.6.0", archive),
+            ("1.5.0", "registry.example/web:1.5.0".into()),
+            ("1.4.0", "registry.example/web:1.4.0".into())
+        ]
+    );
+    assert_eq!(uploads.items[1].metadata["ticket"], "ORB-7");
+    assert!(uploads.items[2].deleted_at.is_some() && uploads.items[1].deleted_at.is_none());
+    assert_eq!(under.viewport.uploads("shop", None, &first()).await.unwrap().items.len(), 6);
+    assert_eq!(under.viewport.uploads("other", Some("maria"), &first()).await.unwrap().items, []);
+}
+
+/// Every item of a list, page after page.
+async fn all<T>(limit: u32, mut fetch: impl AsyncFnMut(PageRequest) -> Page<T>) -> Vec<T> {
+    let mut items = Vec::new();
+    let mut request = PageRequest { limit, after: None };
+    loop {
+        let page = fetch(request.clone()).await;
+        assert!(page.items.len() <= limit as usize);
+        items.extend(page.items);
+        match page.next {
+            Some(next) => request.after = Some(next),
+            None => return items,
+        }
+    }
+}
+
+pub async fn pages_are_the_whole_list(under: Under) {
+    for application in ["a", "b", "c", "d", "e"] {
+        let key = ApplicationKey::new("shop", application);
+        under.record(&key, released("1.0.0", "same")).await;
+        under.record(&key, [("maria", stored("1.0.1", "same"))]).await;
+    }
+    under.catch_up().await;
+    let viewport = &under.viewport;
+    let digest = image("same").digest;
+    let key = ApplicationKey::new("shop", "a");
+    let lists = async |limit| {
+        let lifecycle = async |page: PageRequest| viewport.lifecycle(&key, None, &page).await.unwrap().unwrap().events;
+        (
+            all(limit, lifecycle).await,
+            all(limit, async |page| viewport.image_places("shop", &digest, &page).await.unwrap()).await,
+            all(limit, async |page| viewport.image_holders("shop", &digest, &page).await.unwrap()).await,
+            all(limit, async |page| viewport.environment("shop", "prod", &page).await.unwrap()).await,
+            all(limit, async |page| viewport.uploads("shop", None, &page).await.unwrap()).await,
+        )
+    };
+    let whole = lists(200).await;
+    assert_eq!((whole.0.len(), whole.1.len(), whole.2.len(), whole.3.len(), whole.4.len()), (8, 10, 10, 5, 10));
+    for limit in [1, 2, 3, 5] {
+        assert_eq!(lists(limit).await, whole);
+    }
+}
