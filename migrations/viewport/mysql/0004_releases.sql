@@ -1,4 +1,4 @@
--- What was stored, frozen; and what its user says of it now.
+-- What was stored, frozen, and what its user says of it now.
 CREATE TABLE IF NOT EXISTS releases (
     namespace           VARCHAR(63) NOT NULL,
     application         VARCHAR(63) NOT NULL,

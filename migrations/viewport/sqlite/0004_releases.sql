@@ -1,4 +1,4 @@
--- What was stored, frozen; and what its user says of it now.
+-- What was stored, frozen, and what its user says of it now.
 CREATE TABLE releases (
     namespace           TEXT NOT NULL,
     application         TEXT NOT NULL,
