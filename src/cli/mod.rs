@@ -3,8 +3,12 @@
 mod controller;
 mod crds;
 mod export;
+mod kubeconfig;
+mod lifecycle;
+mod plane;
 mod upload;
 mod verify;
+mod viewport;
 
 use clap::{Parser, Subcommand};
 
@@ -20,8 +24,10 @@ pub struct Cli {
 enum Command {
     Controller(Box<controller::Args>),
     Upload(Box<upload::Args>),
+    Lifecycle(Box<lifecycle::Args>),
     Verify(Box<verify::Args>),
     Export(Box<export::Args>),
+    Viewport(Box<viewport::Args>),
     Crds(crds::Args),
 }
 
@@ -31,8 +37,10 @@ impl Cli {
         match self.command {
             Command::Controller(args) => controller::run(*args).await,
             Command::Upload(args) => upload::run(*args).await,
+            Command::Lifecycle(args) => lifecycle::run(*args).await,
             Command::Verify(args) => verify::run(*args).await,
             Command::Export(args) => export::run(*args).await,
+            Command::Viewport(args) => viewport::run(*args).await,
             Command::Crds(args) => crds::run(args),
         }
     }

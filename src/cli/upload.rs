@@ -22,9 +22,8 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, bail};
 use jiff::{SignedDuration, Timestamp};
 use kube::{
-    Api, Client,
+    Api,
     api::{Patch, PatchParams},
-    config::{KubeConfigOptions, Kubeconfig},
 };
 use url::Url;
 
@@ -39,6 +38,7 @@ use self::{
     send::{SendError, Sender},
     source::Source,
 };
+use super::kubeconfig;
 use crate::{
     api::{Condition, ContainerPort, ImageUpload, RetentionPolicy},
     failpoint,
@@ -132,7 +132,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Source::Archive(path) => Some(Archive::read(path, &progress).await?),
         Source::Reference(_) => None,
     };
-    let (client, cluster) = connect(&args).await?;
+    let (client, cluster) = kubeconfig::connect(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
     let namespace = args.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
     let name = args.name.clone().unwrap_or_else(|| args.application.clone());
     let key = match &archive {
@@ -290,23 +290,6 @@ fn request(
         secrets: args.secrets.clone(),
         retention: args.retention,
     })
-}
-
-/// A client as the kubeconfig says, and the API server's address.
-async fn connect(args: &Args) -> anyhow::Result<(Client, String)> {
-    let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
-    let config = match &args.kubeconfig {
-        Some(path) => {
-            let file = Kubeconfig::read_from(path).with_context(|| format!("reading {}", path.display()))?;
-            kube::Config::from_custom_kubeconfig(file, &options).await.context("the kubeconfig cannot be used")?
-        }
-        None if args.context.is_some() => {
-            kube::Config::from_kubeconfig(&options).await.context("the kubeconfig cannot be used")?
-        }
-        None => kube::Config::infer().await.context("no kubeconfig was found")?,
-    };
-    let cluster = config.cluster_url.to_string();
-    Ok((Client::try_from(config).context("no connection to the API server")?, cluster))
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {

@@ -6,10 +6,11 @@ use crate::{
     chart_store, image_harbor,
     settings::StoreSettings,
     verify::{verify_cluster, verify_stores},
+    viewport,
 };
 
-/// Check that every journal is whole, that the Chart Store is what its journals say, and that the Image Harbor holds
-/// what the Chart Store refers to.
+/// Check that every journal is whole, that Chart Store and Viewport are what the journals say, and that the Image Harbor
+/// holds what they refer to
 ///
 /// With --cluster also that what is ready there is what was recorded.
 #[derive(Debug, clap::Args)]
@@ -37,9 +38,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         let client = kube::Client::try_default().await.context("no connection to the cluster")?;
         findings.extend(verify_cluster(&client, args.namespace.as_deref(), &store).await?);
     }
+    let of_viewport = viewport::verify(&store, &viewport::open(&args.stores)?).await;
+    findings.extend(of_viewport.as_ref().map(Vec::clone).unwrap_or_default());
     for finding in &findings {
         println!("{}: {}", finding.subject, finding.problem);
     }
+    // What was found is printed in any case; whether there is more is not known without the Viewport.
+    of_viewport.context("the Viewport could not be checked")?;
     match findings.len() {
         0 => {
             println!("plane {}: nothing to report", store.plane());

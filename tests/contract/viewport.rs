@@ -1,6 +1,7 @@
 //! The Viewport contract: SQLite and MySQL.
 
 mod answers;
+mod command;
 mod down;
 mod faithful;
 mod killed;
@@ -124,4 +125,6 @@ contract!(
     faithful::another_planes_database_is_refused,
     faithful::the_first_uses_may_come_all_at_once,
     killed::a_process_killed_after_any_write_is_made_good_by_the_next,
+    command::the_viewport_is_looked_after,
+    command::the_lifecycle_is_shown,
 );

@@ -1,0 +1,73 @@
+//! The commands, as a person runs them.
+
+use std::net::SocketAddr;
+
+use orbit_plane::{digest::Digest, portal};
+use pretty_assertions::assert_eq;
+use tokio::{net::TcpListener, process::Command};
+
+use super::{Under, killed::orbit, story::*};
+
+/// What a command prints, and whether it succeeds.
+async fn run(command: &mut Command) -> (bool, String) {
+    let output = command.output().await.unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+pub async fn the_viewport_is_looked_after(under: Under) {
+    let settings = &under.settings;
+    under.record(&web(), everything()).await;
+    let events = under.store.events(&web(), 0, 100).await.unwrap().len();
+    let (_, status) = run(orbit(settings).args(["viewport", "status"])).await;
+    assert!(status.contains(&format!("shop/web: at event 0 of {events}")), "{status}");
+    let (whole, findings) = run(orbit(settings).arg("verify")).await;
+    assert!(!whole && findings.contains("the Viewport of shop/web: is at event 0"), "{findings}");
+
+    let (done, said) = run(orbit(settings).args(["viewport", "rebuild"])).await;
+    assert!(done && said.contains("1 applications projected"), "{said}");
+    let (_, status) = run(orbit(settings).args(["viewport", "status"])).await;
+    assert!(status.contains("1, of which 0 are behind") && !status.contains("at event"), "{status}");
+    let (whole, said) = run(orbit(settings).arg("verify")).await;
+    assert!(whole && said.contains("nothing to report"), "{said}");
+
+    under.tamper(&["DELETE FROM uploads"]).await;
+    let (whole, findings) = run(orbit(settings).arg("verify")).await;
+    assert!(!whole && findings.contains("in uploads"), "{findings}");
+}
+
+pub async fn the_lifecycle_is_shown(under: Under) {
+    under.record(&web(), everything()).await;
+    under.catch_up().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let service = portal::router(under.viewport.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    let lifecycle = |application: &str| {
+        let mut command = orbit(&under.settings);
+        command.args(["lifecycle", application, "-n", "shop", "--server", &server]);
+        command
+    };
+    let short = |what: &str| Digest::of(what).hex()[..12].to_owned();
+
+    let (_, table) = run(&mut lifecycle("web")).await;
+    let row = |start: &str| table.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{table}"));
+    for (version, shows) in [
+        ("1.4.0", [short("index of web:1.4.0"), short("chart 1.4.0"), "selected".into()]),
+        ("1.5.0", [short("artifact dev 1.5.0"), short("artifact prod 1.5.0"), "leaving".into()]),
+    ] {
+        assert!(shows.iter().all(|text| row(version).contains(text)), "{version} {shows:?}\n{table}");
+    }
+    assert!(row("1.6.0").contains("purged"), "{table}");
+    let events: Vec<_> = under.store.events(&web(), 0, 100).await.unwrap();
+    let (_, json) = run(lifecycle("web").args(["-o", "json", "--limit", "1000"])).await;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["events"]["items"].as_array().unwrap().len(), events.len());
+    assert_eq!(json["events"]["items"][0]["hash"], events.last().unwrap().hash().to_string());
+    let (_, yaml) = run(lifecycle("web").args(["-o", "yaml", "--limit", "2", "--version", "1.5.0"])).await;
+    let yaml: serde_json::Value = serde_yaml::from_str(&yaml).unwrap();
+    assert_eq!(yaml["events"]["items"].as_array().unwrap().len(), 2);
+    assert_eq!(yaml["releases"].as_array().unwrap().len(), 1);
+    let (found, said) = run(&mut lifecycle("nothing")).await;
+    assert!(!found && said.contains("nothing is recorded of an application nothing in namespace shop"), "{said}");
+}
