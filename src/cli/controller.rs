@@ -9,7 +9,6 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
-    config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::json;
 use tokio::{
@@ -21,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::settings::{LogFormat, Settings};
+use super::kubeconfig;
 use crate::{
     api::FIELD_MANAGER,
     chart_store::{self, ChartStore},
@@ -34,7 +34,9 @@ use crate::{
     image_harbor::{self, ingest},
     listener,
     overlay::renderer::Renderer,
+    portal,
     registry::{self, Registry},
+    viewport::{self, Projector},
 };
 
 /// How long a rendering may take.
@@ -73,7 +75,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let shutdown = shutdown_on_signal()?;
     let Some(chart_store) = open_chart_store(&settings, &shutdown).await else { return Ok(()) };
     let harbor = image_harbor::open(&settings.stores).await?;
-    tracing::info!(plane = chart_store.plane(), harbor = harbor.name(), "stores");
+    let viewport = viewport::open(&settings.stores)?;
+    tracing::info!(plane = chart_store.plane(), harbor = harbor.name(), viewport = viewport.location(), "stores");
 
     let renderer = Arc::new(Renderer::new(settings.renderer()?, settings.renderers(), RENDER_TIMEOUT));
     let installation = installation(&settings, &client, public_url).await?;
@@ -83,18 +86,25 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
     let (completed, arrivals) = mpsc::channel(ARRIVALS);
     let started = CancellationToken::new();
-    let metrics = Arc::new(context.metrics.registry(renderer));
+    let projector = Projector::new(chart_store.clone(), viewport.clone());
+    let metrics = Arc::new(context.metrics.registry(renderer, projector.status()));
     let probes = Probes { started: started.clone(), shutdown: shutdown.clone(), metrics };
     let registry = Registry::new(harbor, chart_store, completed, registry::Limits::default());
     let serve = |listener, router| {
         let limits = listener::Limits::default();
         tokio::spawn(listener::serve(listener, router, limits, shutdown.clone().cancelled_owned()))
     };
-    let servers = [serve(listener, registry::router(registry)), serve(health_listener, probes::router(probes))];
+    let servers = [
+        serve(listener, registry::router(registry).merge(portal::router(viewport))),
+        serve(health_listener, probes::router(probes)),
+    ];
 
     let work = async {
-        let sweep = controllers::sweep(&context, shutdown.clone());
-        tokio::join!(controllers::run(context.clone(), arrivals, started, shutdown.clone()), sweep);
+        tokio::join!(
+            controllers::run(context.clone(), arrivals, started, shutdown.clone()),
+            controllers::sweep(&context, shutdown.clone()),
+            projector.run(shutdown.clone()),
+        );
         for server in servers {
             server.await?;
         }
@@ -146,17 +156,7 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 async fn connect(settings: &Settings) -> anyhow::Result<Client> {
-    let options = KubeConfigOptions { context: settings.context.clone(), ..KubeConfigOptions::default() };
-    let mut config = match &settings.kubeconfig {
-        Some(path) => {
-            let file = Kubeconfig::read_from(path).with_context(|| format!("reading {}", path.display()))?;
-            kube::Config::from_custom_kubeconfig(file, &options).await.context("the kubeconfig cannot be used")?
-        }
-        None if settings.context.is_some() => {
-            kube::Config::from_kubeconfig(&options).await.context("the kubeconfig cannot be used")?
-        }
-        None => kube::Config::infer().await.context("no kubeconfig was found, and this is no pod")?,
-    };
+    let mut config = kubeconfig::config(settings.kubeconfig.as_deref(), settings.context.as_deref()).await?;
     // Longer than a watch lasts by the API server's own will: a dead connection is noticed, a quiet one is not cut.
     config.read_timeout = Some(Duration::from_secs(330));
     Client::try_from(config).context("no connection to the API server")

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 
+use super::kubeconfig;
 use crate::{
     chart_store, image_harbor,
     settings::StoreSettings,
@@ -35,7 +36,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut findings = chart_store::verify(&store).await?;
     findings.extend(verify_stores(&store, harbor.as_ref(), args.deep).await?);
     if args.cluster {
-        let client = kube::Client::try_default().await.context("no connection to the cluster")?;
+        let (client, _) = kubeconfig::connect(None, None).await?;
         findings.extend(verify_cluster(&client, args.namespace.as_deref(), &store).await?);
     }
     let of_viewport = viewport::verify(&store, &viewport::open(&args.stores)?).await;

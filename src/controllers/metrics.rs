@@ -9,12 +9,15 @@ use prometheus_client::{
         MetricType,
         counter::{ConstCounter, Counter},
         family::Family,
+        gauge::ConstGauge,
         histogram::{Histogram, exponential_buckets},
     },
     registry::Registry,
 };
 
-use crate::{failpoint, overlay::renderer::Renderer};
+use tokio::sync::watch;
+
+use crate::{failpoint, overlay::renderer::Renderer, viewport};
 
 /// How a reconciliation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, prometheus_client::encoding::EncodeLabelValue)]
@@ -67,28 +70,38 @@ impl Metrics {
     }
 
     /// Everything there is to be scraped.
-    pub fn registry(&self, renderer: Arc<Renderer>) -> Registry {
+    pub fn registry(&self, renderer: Arc<Renderer>, viewport: watch::Receiver<viewport::Status>) -> Registry {
         let mut registry = Registry::with_prefix("orbit");
         registry.register("reconciliations", "Reconciliations by kind and outcome", self.reconciliations.clone());
         registry.register("reconciliation_seconds", "How long reconciliations take", self.seconds.clone());
-        registry.register_collector(Box::new(Elsewhere(renderer)));
+        registry.register_collector(Box::new(Elsewhere { renderer, viewport }));
         registry
     }
 }
 
 /// What is counted where it happens.
 #[derive(Debug)]
-struct Elsewhere(Arc<Renderer>);
+struct Elsewhere {
+    renderer: Arc<Renderer>,
+    viewport: watch::Receiver<viewport::Status>,
+}
 
 impl Collector for Elsewhere {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let renderings = ConstCounter::new(self.0.renderings());
+        let renderings = ConstCounter::new(self.renderer.renderings());
         let metric = encoder.encode_descriptor("renderings", "Overlays rendered", None, MetricType::Counter)?;
         renderings.encode(metric)?;
         let help = "Writes to stores and the API server that became durable";
         let mut family = encoder.encode_descriptor("external_writes", help, None, MetricType::Counter)?;
         for (what, count) in failpoint::writes() {
             ConstCounter::new(count).encode(family.encode_family(&[("what", what)])?)?;
+        }
+        // Nothing is said before anything is known.
+        let behind = self.viewport.borrow().events_behind.and_then(|events| i64::try_from(events).ok());
+        if let Some(behind) = behind {
+            let help = "Events of the journals that are not in the Viewport yet";
+            let metric = encoder.encode_descriptor("viewport_events_behind", help, None, MetricType::Gauge)?;
+            ConstGauge::new(behind).encode(metric)?;
         }
         Ok(())
     }
@@ -104,12 +117,15 @@ mod tests {
         metrics.reconciled("ImageUpload", Outcome::Ready, Duration::from_millis(3));
         failpoint::after_write("a test");
         let renderer = Arc::new(Renderer::new("none".into(), 1, Duration::from_secs(1)));
+        let status = viewport::Status { events_behind: Some(7), ..Default::default() };
+        let (_projector, status) = watch::channel(status);
         let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &metrics.registry(renderer)).unwrap();
+        prometheus_client::encoding::text::encode(&mut text, &metrics.registry(renderer, status)).unwrap();
         for line in [
             r#"orbit_reconciliations_total{kind="ImageUpload",outcome="Ready"} 1"#,
             r#"orbit_external_writes_total{what="a test"} 1"#,
             "orbit_renderings_total 0",
+            "orbit_viewport_events_behind 7",
         ] {
             assert!(text.contains(line), "{line} is not in {text}");
         }
