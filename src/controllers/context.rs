@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use url::Url;
 
-use super::{backoff::Backoff, image_upload::Intakes, metrics::Metrics, outcome::Halt};
+use super::{backoff::Backoff, intake::Intakes, metrics::Metrics, outcome::Halt};
 use crate::{
     api::{FIELD_MANAGER, annotation},
     chart_store::{ChartStore, SpecText},

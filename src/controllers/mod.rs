@@ -10,6 +10,7 @@ mod environment_overlay;
 mod helm_chart;
 mod image_upload;
 pub mod install;
+mod intake;
 pub mod metrics;
 mod outcome;
 pub mod probes;

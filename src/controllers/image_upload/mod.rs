@@ -5,7 +5,6 @@
 
 mod acquire;
 mod chart;
-mod intake;
 mod overlays;
 mod request;
 mod retire;
@@ -29,7 +28,6 @@ use crate::{
     },
     release::{ReleaseRecord, StoredImage},
 };
-pub use intake::Intakes;
 use request::{Request, Standing};
 
 impl Reconcile for ImageUpload {
