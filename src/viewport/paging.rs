@@ -44,13 +44,18 @@ impl Order {
 
     /// The condition for what comes after a position, with the texts that its question marks stand for.
     ///
-    /// Spelled out, because not every planner uses an index for `(a, b) > (?, ?)`.
+    /// Spelled out, because not every planner uses an index for `(a, b) > (?, ?)`; the bound on the first column says
+    /// once more what the rest implies, so that an index is entered where the page begins.
     pub fn beyond(&self, position: &[String]) -> (String, Vec<String>) {
         let mut condition = String::new();
         let mut values = Vec::new();
         let last = self.0.len() - 1;
         for (depth, ((name, direction), value)) in self.0.iter().zip(position).enumerate() {
             let sign = if *direction == Direction::Up { '>' } else { '<' };
+            if depth == 0 && last > 0 {
+                condition.push_str(&format!("{name} {sign}= ? AND "));
+                values.push(value.clone());
+            }
             values.push(value.clone());
             if depth < last {
                 condition.push_str(&format!("({name} {sign} ? OR ({name} = ? AND "));
@@ -96,8 +101,8 @@ mod tests {
     #[test]
     fn what_comes_after_is_compared_column_by_column() {
         let (condition, values) = ORDER.beyond(&["1", "2", "3"].map(str::to_owned));
-        assert_eq!(condition, "(a < ? OR (a = ? AND (b > ? OR (b = ? AND c > ?))))");
-        assert_eq!(values, ["1", "1", "2", "2", "3"]);
+        assert_eq!(condition, "a <= ? AND (a < ? OR (a = ? AND (b > ? OR (b = ? AND c > ?))))");
+        assert_eq!(values, ["1", "1", "1", "2", "2", "3"]);
         assert_eq!(ORDER.by(), "a DESC, b, c");
         assert_eq!(Order(&[("a", Direction::Up)]).beyond(&["1".to_owned()]).0, "a > ?");
     }

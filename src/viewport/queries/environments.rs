@@ -108,15 +108,19 @@ async fn images(
 ) -> Result<BTreeMap<(String, i64), Vec<RenderedImage>>, ViewportError> {
     let wanted: Vec<_> = environments
         .iter()
-        .filter_map(|(environment, seq)| Some([environment.application.as_str().into(), (*seq)?.into()]))
+        .filter_map(|(environment, seq)| {
+            Some([namespace.into(), environment.application.as_str().into(), (*seq)?.into()])
+        })
         .collect();
     let mut found = BTreeMap::<_, Vec<_>>::new();
     if wanted.is_empty() {
         return Ok(found);
     }
-    let one_of = vec!["(application = ? AND seq = ?)"; wanted.len()].join(" OR ");
-    let select = "SELECT application, seq, reference, digest, tracked FROM overlay_images WHERE namespace = ?";
-    let mut select = Select::new(select, [namespace.into()]).and(&format!("({one_of})"), wanted.into_iter().flatten());
+    let mut select = Select::one_of(
+        "SELECT application, seq, reference, digest, tracked FROM overlay_images",
+        ["namespace", "application", "seq"],
+        wanted,
+    );
     select.sql.push_str(" ORDER BY application, seq, position");
     let read = |row: &AnyRow| {
         let image = RenderedImage {

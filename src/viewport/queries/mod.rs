@@ -29,6 +29,19 @@ impl Select {
         Self { sql: sql.to_owned(), values: values.into_iter().collect() }
     }
 
+    /// The rows of which these columns hold one of these. Every alternative names all of them: planners then look each
+    /// up by itself.
+    fn one_of<const N: usize>(
+        sql: &str,
+        columns: [&str; N],
+        alternatives: impl IntoIterator<Item = [Value; N]>,
+    ) -> Self {
+        let values: Vec<_> = alternatives.into_iter().collect();
+        let alternative = format!("({})", columns.map(|column| format!("{column} = ?")).join(" AND "));
+        let condition = vec![alternative; values.len()].join(" OR ");
+        Self { sql: format!("{sql} WHERE {condition}"), values: values.into_iter().flatten().collect() }
+    }
+
     /// One more condition.
     fn and(mut self, condition: &str, values: impl IntoIterator<Item = Value>) -> Self {
         self.sql.push_str(" AND ");
@@ -107,10 +120,13 @@ async fn metadata(
     if wanted.is_empty() {
         return Ok(found);
     }
-    let one_of = vec!["(application = ? AND version = ?)"; wanted.len()].join(" OR ");
-    let values = wanted.into_iter().flat_map(|(application, version)| [application.into(), version.into()]);
-    let select = "SELECT application, version, name, value FROM metadata WHERE namespace = ?";
-    let select = Select::new(select, [namespace.into()]).and(&format!("({one_of})"), values);
+    let values =
+        wanted.into_iter().map(|(application, version)| [namespace.into(), application.into(), version.into()]);
+    let select = Select::one_of(
+        "SELECT application, version, name, value FROM metadata",
+        ["namespace", "application", "version"],
+        values,
+    );
     let read = |row: &AnyRow| {
         Ok(((text(row, "application")?, text(row, "version")?), (text(row, "name")?, text(row, "value")?)))
     };
