@@ -4,6 +4,7 @@
 //! hangs costs whoever asks a few seconds and an error. What differs between the two is [`Dialect`], and no more.
 
 use std::{
+    fmt,
     future::Future,
     io,
     ops::{Deref, DerefMut},
@@ -84,7 +85,6 @@ impl Dialect {
 }
 
 /// The database of one plane's Viewport.
-#[derive(Debug)]
 pub(super) struct Database {
     pool: AnyPool,
     options: AnyConnectOptions,
@@ -93,6 +93,13 @@ pub(super) struct Database {
     plane: String,
     ready: OnceCell<()>,
     pub dialect: Dialect,
+}
+
+impl fmt::Debug for Database {
+    /// Not the options: there is a password in them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("name", &self.name).field("plane", &self.plane).finish_non_exhaustive()
+    }
 }
 
 impl Database {
@@ -263,6 +270,13 @@ mod tests {
             let error = Database::mysql("orbit", url).unwrap_err().to_string();
             assert!(!error.contains("secret") && error.contains("mysql://user:password@"), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_password_is_in_no_log() {
+        let database = Database::mysql("orbit", "mysql://orbit:secret@db:3307/orbit").unwrap();
+        let printed = format!("{database:?}");
+        assert!(printed.contains("MySQL database orbit at db:3307") && !printed.contains("secret"), "{printed}");
     }
 
     #[test]

@@ -118,6 +118,7 @@ contract!(
     faithful::an_interrupted_pass_leaves_neither_gap_nor_duplicate,
     faithful::racing_projectors_leave_one_history,
     faithful::a_rebuilt_viewport_equals_the_old_one,
+    faithful::rebuilding_while_others_project_leaves_one_history,
     faithful::texts_longer_than_their_columns_are_cut,
     faithful::what_a_newer_program_records_is_kept,
     faithful::an_older_projection_is_made_anew_and_a_newer_one_left_alone,

@@ -152,6 +152,33 @@ pub async fn a_rebuilt_viewport_equals_the_old_one(under: Under) {
     assert_eq!(embedded.dump().await.unwrap(), old);
 }
 
+pub async fn rebuilding_while_others_project_leaves_one_history(under: Under) {
+    for application in ["a", "b", "c", "d"] {
+        under.record(&ApplicationKey::new("shop", application), everything()).await;
+    }
+    let may_be_tried_again = |result: Result<(), String>, transient: bool| {
+        assert!(result.is_ok() || transient, "{result:?}");
+    };
+    let rebuild = async || {
+        for _ in 0..10 {
+            let reset = under.another().reset().await;
+            let transient = reset.as_ref().is_err_and(ViewportError::is_transient);
+            may_be_tried_again(reset.map_err(|error| error.to_string()), transient);
+        }
+    };
+    let project = async || {
+        for _ in 0..20 {
+            let pass = Projector::new(under.store.clone(), under.another()).catch_up().await;
+            let transient = matches!(&pass, Err(viewport::ProjectorError::Viewport(error)) if error.is_transient());
+            may_be_tried_again(pass.map_err(|error| error.to_string()), transient);
+        }
+    };
+    tokio::join!(rebuild(), project(), project());
+    // Without another reset: what a race had spoiled would stay.
+    under.catch_up().await;
+    under.assert_faithful().await;
+}
+
 pub async fn texts_longer_than_their_columns_are_cut(under: Under) {
     let long = "ö".repeat(3000);
     let Fact::Stored { mut release } = stored("1.0.0", "a") else { unreachable!() };
