@@ -31,6 +31,8 @@ enum Answer {
     Held(usize),
     /// Only the last byte is missing, and the connection stays.
     HeldAtTheEnd,
+    /// The server is not asked: 404 with this code of S3's.
+    NotFound(&'static str),
 }
 
 /// Decides by the first line of a request.
@@ -73,13 +75,20 @@ async fn pass_on(client: TcpStream, rule: &Line) -> std::io::Result<()> {
     let mut body = vec![0; length];
     client.read_exact(&mut body).await?;
 
+    let rule = rule(&first);
+    if let Answer::NotFound(code) = rule {
+        let error = format!("<Error><Code>{code}</Code></Error>");
+        let head = format!("HTTP/1.1 404 Not Found\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", error.len());
+        return client.write_all((head + &error).as_bytes()).await;
+    }
     let server: url::Url = setting("ORBIT_TEST_S3_ENDPOINT").parse().unwrap();
     let mut server = TcpStream::connect(server.socket_addrs(|| None)?[0]).await?;
     server.write_all(format!("{first}{head}Connection: close\r\n\r\n").as_bytes()).await?;
     server.write_all(&body).await?;
     let mut answer = Vec::new();
     server.read_to_end(&mut answer).await?;
-    let (through, held) = match rule(&first) {
+    let (through, held) = match rule {
+        Answer::NotFound(_) => unreachable!("it was answered"),
         Answer::Whole => (answer.len(), false),
         Answer::Cut(bytes) => (bytes, false),
         Answer::Held(bytes) => (bytes, true),
@@ -165,25 +174,48 @@ async fn a_blob_whose_confirmation_was_lost_keeps_its_data() {
     assert_eq!(data_objects(&plane).await, 1);
 }
 
+/// A line whose n-th answer to the completion of an upload is what `rule` says; and how often that was asked for.
+async fn completions(rule: impl Fn(usize) -> Answer + Send + Sync + 'static) -> (String, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let line = line(move |request| match request.starts_with("POST") && request.contains("uploadId=") {
+        true => rule(count.fetch_add(1, Ordering::SeqCst)),
+        false => Answer::Whole,
+    });
+    (line.await, asked)
+}
+
+/// Too large for one request.
+fn two_parts() -> Vec<u8> {
+    vec![7; 9 << 20]
+}
+
 #[tokio::test]
 async fn an_upload_whose_completion_was_lost_is_complete() {
+    // Asked again, some servers say that it is complete, and some that there is no such upload any more.
+    for again in [|| Answer::Whole, || Answer::NotFound("NoSuchUpload")] {
+        let plane = new_plane();
+        let (deaf, asked) = completions(move |n| if n == 0 { Answer::Cut(0) } else { again() }).await;
+        let harbor = harbor(&deaf, &plane).await;
+        let digest = store_bytes(&*harbor, two_parts()).await.unwrap();
+        assert_eq!(asked.load(Ordering::SeqCst), 2, "one answer was lost, one was not");
+        assert_eq!(read_to_vec(&*harbor, &digest, 9 << 20).await.unwrap(), two_parts());
+        assert_eq!(data_objects(&plane).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_gone_is_not_taken_for_complete() {
     let plane = new_plane();
-    let lost = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&lost);
-    let deaf = line(move |request| {
-        let completion = request.starts_with("POST") && request.contains("uploadId=");
-        match completion && counter.fetch_add(1, Ordering::SeqCst) == 0 {
-            true => Answer::Cut(0),
-            false => Answer::Whole,
-        }
-    })
-    .await;
-    let harbor = harbor(&deaf, &plane).await;
-    let content = vec![7; 9 << 20];
-    let digest = store_bytes(&*harbor, content.clone()).await.unwrap();
-    assert_eq!(lost.load(Ordering::SeqCst), 2, "one answer was lost, one was not");
-    assert_eq!(read_to_vec(&*harbor, &digest, 9 << 20).await.unwrap(), content);
-    assert_eq!(data_objects(&plane).await, 1);
+    let (forgetful, _) = completions(|_| Answer::NotFound("NoSuchUpload")).await;
+    let harbor = harbor(&forgetful, &plane).await;
+    let digest = Digest::of(two_parts());
+    let gone = harbor.store(&digest, None, stream_of(two_parts())).await;
+    assert!(
+        matches!(&gone, Err(HarborError::Unavailable { message, .. }) if message.contains("NoSuchUpload")),
+        "{gone:?}"
+    );
+    assert_eq!(harbor.stat(&digest).await.unwrap(), None);
 }
 
 /// A Harbor that loses its patience soon, so that a test need not have much.
