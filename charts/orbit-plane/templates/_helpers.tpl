@@ -54,3 +54,28 @@ true
   {{- end }}
   verbs: [get]
 {{- end -}}
+
+{{- /* All that the reconcilers do to the plane's kinds. */ -}}
+{{- define "orbit-plane.rules" -}}
+# Look at all, hold their end back until it is in the journal.
+- apiGroups: [orbit.k8or.io]
+  resources: [imageuploads, helmcharts, environmentoverlays]
+  verbs: [get, list, watch, patch]
+- apiGroups: [orbit.k8or.io]
+  resources: [imageuploads/status, helmcharts/status, environmentoverlays/status]
+  verbs: [patch]
+# The chart of a release and the default overlays.
+- apiGroups: [orbit.k8or.io]
+  resources: [helmcharts, environmentoverlays]
+  verbs: [create]
+# Charts beyond the history limit.
+- apiGroups: [orbit.k8or.io]
+  resources: [helmcharts]
+  verbs: [delete]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- if eq .Values.rbac.pullSecrets.scope "Cluster" }}
+{{ include "orbit-plane.pullSecretsRule" . }}
+{{- end }}
+{{- end -}}
