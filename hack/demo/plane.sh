@@ -34,8 +34,11 @@ start_all() {
   "$bin/testbed" up --name "$testbed_name" >/dev/null
   admin=$("$bin/testbed" kubeconfig --name "$testbed_name")
   heading "Starting the plane: orbit controller, with everything it stores in one directory"
-  # A session of its own: Ctrl-C reaches this script alone, which then ends all in order.
-  setsid "$orbit" controller --kubeconfig "$admin" --data-dir "$data" --renderer "$bin/orbit-renderer" \
+  # A name of its own, under which the history records what it does by itself.
+  local own
+  own=$("$bin/testbed" kubeconfig --name "$testbed_name" --user orbit-plane --group system:masters)
+  # And a session of its own: Ctrl-C reaches this script alone, which then ends all in order.
+  setsid "$orbit" controller --kubeconfig "$own" --data-dir "$data" --renderer "$bin/orbit-renderer" \
     --listen 127.0.0.1:0 --health-listen 127.0.0.1:0 </dev/null >"$log" 2>&1 &
   controller=$!
   disown "$controller" # or bash reports its end, which is asked for
