@@ -87,7 +87,7 @@ test: tools renderer ## Run every test against a real API server and real stores
 	cargo test $(CARGO_FLAGS)
 
 .PHONY: demo
-demo: demo-parts ## Show it: an image from its Dockerfile to two environments (1 minute; 15 the first time)
+demo: demo-parts ## Show it: an image from its Dockerfile to two environments (20 s; 15 minutes the first time)
 	@ORBIT=$(ORBIT) hack/demo/demo
 
 .PHONY: up
