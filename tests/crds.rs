@@ -106,3 +106,11 @@ fn overlays_and_charts_are_named_after_what_they_are() {
     HelmChart::new("web.1.4.0", spec.clone()).validate_cel().unwrap();
     assert!(message(HelmChart::new("web", spec).validate_cel()).contains("set metadata.name"));
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let printed = std::process::Command::new(env!("CARGO_BIN_EXE_orbit")).arg("crds").stdout(writer).output().unwrap();
+    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+}

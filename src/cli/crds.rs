@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
+use super::output;
 use crate::controllers::install;
 
 /// Write the custom resource definitions as YAML.
@@ -23,7 +24,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 let path = dir.join(format!("{}.yaml", crd.spec.names.plural));
                 std::fs::write(&path, yaml).with_context(|| format!("writing {}", path.display()))?;
             }
-            None => println!("---\n{yaml}"),
+            None => output::print(format!("---\n{yaml}\n"))?,
         }
     }
     Ok(())

@@ -2,13 +2,11 @@
 //!
 //! It reads the stores themselves, so it works where they can be reached, whether or not a controller runs.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::output;
 use crate::{
     chart_store::{self, ChartStore},
     image_harbor::{self, read_to_vec},
@@ -77,7 +75,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             let manifests = overlay(&args.stores, &charts, &key, environment).await?;
             match &place.output {
                 Some(path) => write(path, &manifests)?,
-                None => std::io::stdout().write_all(&manifests)?,
+                None => output::print(&manifests)?,
             }
         }
     }

@@ -4,7 +4,7 @@ mod table;
 
 use clap::ValueEnum;
 
-use super::plane::PlaneArgs;
+use super::{output, plane::PlaneArgs};
 use crate::viewport::{Lifecycle, MAX_LIMIT};
 
 /// Show where every version of an application is, and how it came there
@@ -62,11 +62,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     let Some(lifecycle) = lifecycle else { return Ok(()) };
-    println!("{}", print(&lifecycle, args.output)?.trim_end());
-    Ok(())
+    let text = text(&lifecycle, args.output)?;
+    Ok(output::print(format!("{}\n", text.trim_end()))?)
 }
 
-fn print(lifecycle: &Lifecycle, format: Format) -> anyhow::Result<String> {
+fn text(lifecycle: &Lifecycle, format: Format) -> anyhow::Result<String> {
     Ok(match format {
         Format::Table => table::of(lifecycle),
         Format::Json => serde_json::to_string_pretty(lifecycle)?,

@@ -5,6 +5,7 @@ mod crds;
 mod export;
 mod kubeconfig;
 mod lifecycle;
+mod output;
 mod plane;
 mod upload;
 mod verify;
