@@ -3,3 +3,5 @@
 mod changed_by;
 mod cluster;
 mod kinds;
+#[path = "../plane/mod.rs"]
+mod plane;

@@ -1,0 +1,117 @@
+//! What has to be so when the killing is over.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use futures::StreamExt;
+use kube::api::{DeleteParams, ListParams};
+use orbit_plane::{
+    api::{EnvironmentOverlay, HelmChart, ImageUpload},
+    chart_store::Event,
+    digest::Digest,
+    image_harbor,
+};
+
+use crate::{
+    killer::Deaths,
+    plane::{Plane, Stores, registry::Registry, said},
+    story::Story,
+};
+
+/// A fact, and the digest of what it speaks of.
+type Told = (String, Option<Digest>);
+
+/// Checks all of it.
+pub async fn check(plane: &Plane, registry: &Registry, stories: &[Story], deaths: &Deaths) {
+    // Whatever the last death left undone is done now, or never.
+    let controller = plane.start().await;
+    let mut histories = BTreeMap::new();
+    for story in stories {
+        let events = plane.events(&story.application).await;
+        assert_eq!(in_steps(story, events.iter().map(said).collect()), story.facts(), "{}", story.application);
+        histories.insert(story.application.clone(), told(&events));
+    }
+    plane.verify().await.unwrap_or_else(|findings| panic!("orbit verify finds:\n{findings}"));
+    every_blob_is_whole(plane, stories).await;
+    clear(plane).await;
+    controller.stop().await;
+
+    let (golden, writes) = golden_run(plane, registry, stories).await;
+    for story in stories {
+        let application = &story.application;
+        assert_eq!(in_steps(story, histories[application].clone()), in_steps(story, golden[application].clone()));
+    }
+    let died_after: BTreeSet<_> = deaths.after.keys().cloned().collect();
+    let never: Vec<_> = writes.difference(&died_after).collect();
+    assert!(never.is_empty(), "no controller died after writes of these kinds: {never:?}");
+}
+
+fn told(events: &[Event]) -> Vec<Told> {
+    events.iter().map(|event| (said(event), event.fact.digest())).collect()
+}
+
+/// The journal cut into the story's steps, sorted within each: what happens in one step has no order. What is more
+/// than the story has is a step of its own.
+fn in_steps<T: Ord>(story: &Story, journal: Vec<T>) -> Vec<Vec<T>> {
+    let mut rest = journal.into_iter();
+    let mut steps: Vec<Vec<T>> = Vec::new();
+    for facts in story.facts() {
+        let mut step: Vec<T> = rest.by_ref().take(facts.len()).collect();
+        step.sort();
+        steps.push(step);
+    }
+    let more: Vec<T> = rest.collect();
+    if !more.is_empty() {
+        steps.push(more);
+    }
+    steps
+}
+
+/// Every blob of every release that stands is in the Harbor, with the bytes that its digest says.
+async fn every_blob_is_whole(plane: &Plane, stories: &[Story]) {
+    let harbor = image_harbor::open(&plane.stores).await.unwrap();
+    for story in stories {
+        let releases = plane.chart_store().await.releases(&plane.key(&story.application), None, 1000).await.unwrap();
+        for record in releases.items.iter().filter(|record| record.purged_at.is_none()) {
+            for blob in record.release.images.iter().flat_map(|image| &image.blobs) {
+                image_harbor::verify(&*harbor, blob).await.unwrap();
+            }
+        }
+    }
+}
+
+/// The same stories on a plane that is never killed: what each application's journal says then, and which kinds of
+/// writes it takes. Its stores are embedded ones: what becomes of an upload does not depend on where it is kept.
+async fn golden_run(
+    killed: &Plane,
+    registry: &Registry,
+    stories: &[Story],
+) -> (BTreeMap<String, Vec<Told>>, BTreeSet<String>) {
+    let mut plane = Plane::new(killed.client.clone(), &killed.namespace, Stores::Embedded, &[]).await;
+    plane.patience = Duration::from_secs(120);
+    let controller = plane.start().await;
+    // A few at a time, as a machine of two cores does them fastest.
+    futures::stream::iter(stories).for_each_concurrent(4, |story| story.run(&plane, registry, None)).await;
+    let mut golden = BTreeMap::new();
+    for story in stories {
+        golden.insert(story.application.clone(), told(&plane.events(&story.application).await));
+    }
+    let writes = plane.writes().await;
+    clear(&plane).await;
+    controller.stop().await;
+    (golden, writes.into_keys().collect())
+}
+
+/// Deletes every object, so that another plane finds the namespace empty.
+async fn clear(plane: &Plane) {
+    // The uploads first: while one names an environment, the environment's overlay comes back.
+    let all = ListParams::default();
+    plane.api::<ImageUpload>().delete_collection(&DeleteParams::default(), &all).await.unwrap();
+    plane.until_none::<ImageUpload>().await;
+    plane.api::<EnvironmentOverlay>().delete_collection(&DeleteParams::default(), &all).await.unwrap();
+    plane.until_none::<EnvironmentOverlay>().await;
+    plane.api::<HelmChart>().delete_collection(&DeleteParams::default(), &all).await.unwrap();
+    plane.until_none::<HelmChart>().await;
+}

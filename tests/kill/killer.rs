@@ -1,0 +1,161 @@
+//! Starts the controller and ends it, over and over.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::task::JoinHandle;
+
+use crate::plane::Plane;
+
+/// The longest life: ends those in which the chosen write never comes, because there is nothing to do.
+const LONGEST_LIFE: Duration = Duration::from_secs(8);
+/// Lives that end at random end within this.
+const RANDOM_LIFE: Duration = Duration::from_millis(2500);
+/// So often in a row may a life's only write be of one kind before the next life is given two: a status that every
+/// start writes anew would otherwise be all that ever happens.
+const SAME_IN_A_ROW: u32 = 12;
+
+/// When lives end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ways {
+    /// After the first write.
+    EveryWrite,
+    /// After two, three, … writes, and at random moments in between.
+    Mixed,
+}
+
+/// How lives ended.
+#[derive(Debug, Clone, Default)]
+pub struct Deaths {
+    /// By SIGKILL, at random or because nothing was left to do.
+    pub killed: u32,
+    /// After a write, by its kind.
+    pub after: BTreeMap<String, u32>,
+}
+
+impl Deaths {
+    /// All of them.
+    pub fn count(&self) -> u32 {
+        self.killed + self.after.values().sum::<u32>()
+    }
+
+    /// Takes these in too.
+    pub fn add(&mut self, other: Self) {
+        self.killed += other.killed;
+        for (what, count) in other.after {
+            *self.after.entry(what).or_default() += count;
+        }
+    }
+}
+
+impl fmt::Display for Deaths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} deaths: {} by SIGKILL", self.count(), self.killed)?;
+        self.after.iter().try_for_each(|(what, count)| write!(f, ", {count} after {what}"))
+    }
+}
+
+/// Ends controllers until it is ended itself.
+pub struct Killer {
+    enough: Arc<AtomicBool>,
+    deaths: Arc<AtomicU32>,
+    work: JoinHandle<Deaths>,
+}
+
+impl Killer {
+    /// Starts and ends controllers of `plane` from now on.
+    pub fn start(plane: Arc<Plane>, ways: Ways, seed: u64) -> Self {
+        let enough = Arc::new(AtomicBool::new(false));
+        let count = Arc::new(AtomicU32::new(0));
+        let (until, counted) = (Arc::clone(&enough), Arc::clone(&count));
+        let work = tokio::spawn(async move {
+            let mut deaths = Deaths::default();
+            let mut choice = Choice { ways, random: fastrand::Rng::with_seed(seed), life: 0, last: None, in_a_row: 0 };
+            while !until.load(Ordering::SeqCst) {
+                let end = choice.next();
+                let last = live(&plane, end, &mut deaths).await;
+                choice.learn(last);
+                counted.store(deaths.count(), Ordering::SeqCst);
+            }
+            deaths
+        });
+        Self { enough, deaths: count, work }
+    }
+
+    /// How many deaths there were so far.
+    pub fn deaths(&self) -> u32 {
+        self.deaths.load(Ordering::SeqCst)
+    }
+
+    /// Lets the present life end as it was to, and starts no other.
+    pub async fn end(self) -> Deaths {
+        self.enough.store(true, Ordering::SeqCst);
+        self.work.await.unwrap()
+    }
+}
+
+/// How a life is to end.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    AfterWrites(u64),
+    After(Duration),
+}
+
+struct Choice {
+    ways: Ways,
+    random: fastrand::Rng,
+    life: u64,
+    last: Option<String>,
+    in_a_row: u32,
+}
+
+impl Choice {
+    fn next(&mut self) -> End {
+        self.life += 1;
+        match self.ways {
+            Ways::EveryWrite if self.in_a_row >= SAME_IN_A_ROW => {
+                self.in_a_row = 0;
+                End::AfterWrites(2)
+            }
+            Ways::EveryWrite => End::AfterWrites(1),
+            Ways::Mixed if self.life.is_multiple_of(2) => End::AfterWrites(2 + self.life / 2 % 12),
+            Ways::Mixed => End::After(RANDOM_LIFE.mul_f64(self.random.f64())),
+        }
+    }
+
+    fn learn(&mut self, last: Option<String>) {
+        self.in_a_row = if last == self.last { self.in_a_row + 1 } else { 1 };
+        self.last = last;
+    }
+}
+
+/// One life. The kind of its last write, where it died of one.
+async fn live(plane: &Plane, end: End, deaths: &mut Deaths) -> Option<String> {
+    let (environment, longest) = match end {
+        End::AfterWrites(count) => (vec![("ORBIT_DIE_AFTER_WRITES", count.to_string())], LONGEST_LIFE),
+        End::After(moment) => (Vec::new(), moment),
+    };
+    let mut controller = plane.spawn(&environment);
+    match tokio::time::timeout(longest, controller.died()).await {
+        Err(_) => {
+            controller.kill().await;
+            deaths.killed += 1;
+            None
+        }
+        Ok(death) => {
+            let Some(failpoint) = death.failpoint else {
+                panic!("the controller ended by itself: {}\n{}", death.status, controller.log().join("\n"));
+            };
+            let what = failpoint.rsplit_once('(').map_or(failpoint.as_str(), |(_, what)| what.trim_end_matches(')'));
+            *deaths.after.entry(what.to_owned()).or_default() += 1;
+            Some(what.to_owned())
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A plane of a test's own: the real `orbit controller` as a process that can be killed, on stores that nobody else
+//! uses, at work in one namespace of the cluster under test.
+
+// Every test program uses a part of it.
+#![allow(dead_code, unused_imports)]
+
+mod controller;
+mod history;
+pub mod image;
+pub mod line;
+mod objects;
+pub mod registry;
+mod stores;
+
+use std::{collections::BTreeMap, path::Path, process::Stdio, time::Duration};
+
+use kube::Client;
+use orbit_plane::settings::StoreSettings;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+pub use self::{
+    controller::{Controller, Death},
+    history::said,
+    objects::{Conditions, condition},
+    stores::{Stores, Surroundings},
+};
+
+/// The `orbit` program under test.
+pub const ORBIT: &str = env!("CARGO_BIN_EXE_orbit");
+
+/// How long a state may take to come: generous on a busy machine, since it is waited for by watches.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A plane. Its controller runs only when it is started, and ends with it.
+pub struct Plane {
+    pub client: Client,
+    pub namespace: String,
+    /// The stores as the test reaches them.
+    pub stores: StoreSettings,
+    /// What stands between the controller and its stores.
+    pub surroundings: Surroundings,
+    /// How long a state may take to come.
+    pub patience: Duration,
+    folder: TempDir,
+    /// The same across restarts, so that addresses in status stay good.
+    port: u16,
+    health_port: u16,
+    arguments: Vec<String>,
+}
+
+impl Plane {
+    /// A plane with empty stores. `arguments` are given to its controller besides those that it needs.
+    pub async fn new(client: Client, namespace: &str, kind: Stores, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (stores, surroundings) = kind.make(folder.path()).await;
+        Self {
+            client,
+            namespace: namespace.to_owned(),
+            stores,
+            surroundings,
+            patience: PATIENCE,
+            folder,
+            port: free_port(),
+            health_port: free_port(),
+            arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+        }
+    }
+
+    /// A folder of the test's own.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts the controller, and waits until it is ready.
+    pub async fn start(&self) -> Controller {
+        let controller = self.spawn(&[]);
+        controller.ready().await;
+        controller
+    }
+
+    /// Starts the controller with these variables in its environment, and does not wait.
+    pub fn spawn(&self, environment: &[(&str, String)]) -> Controller {
+        let mut command = Command::new(ORBIT);
+        command.arg("controller").args(["--skip-install", "--namespace", &self.namespace]);
+        command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
+        command.args(["--health-listen", &format!("127.0.0.1:{}", self.health_port)]);
+        command.args(["--registry-host", "registry.example", "--kube-version", "1.36.3", "--renderers", "1"]);
+        command.args(["--log-format", "text"]);
+        if let Some(renderer) = std::env::var_os("ORBIT_TEST_RENDERER") {
+            command.arg("--renderer").arg(renderer);
+        }
+        command.args(&self.arguments);
+        self.surroundings.give(&self.stores, &mut command);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        Controller::spawn(command)
+    }
+
+    /// Runs `orbit` with these arguments as a user of this plane would: to its end, its output taken.
+    pub async fn orbit(&self, arguments: &[&str]) -> Outcome {
+        let output = self.orbit_command(arguments).output().await.unwrap();
+        Outcome {
+            good: output.status.success(),
+            text: format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
+        }
+    }
+
+    /// The command of [`Plane::orbit`], not started yet. It ends when it is dropped.
+    pub fn orbit_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(ORBIT);
+        command.args(arguments).env("XDG_STATE_HOME", self.folder.path().join("state"));
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    /// Runs `orbit verify` on the stores; what it says unless all is well.
+    pub async fn verify(&self) -> Result<(), String> {
+        let mut command = self.orbit_command(&["verify"]);
+        self.surroundings.give_direct(&self.stores, &mut command);
+        let output = command.output().await.unwrap();
+        match output.status.success() {
+            true => Ok(()),
+            false => {
+                Err(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+            }
+        }
+    }
+
+    /// How many writes of each kind the running controller has made, as its metrics say.
+    pub async fn writes(&self) -> BTreeMap<String, u64> {
+        let url = format!("http://127.0.0.1:{}/metrics", self.health_port);
+        let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let counted = text.lines().filter_map(|line| line.strip_prefix("orbit_external_writes_total{what=\""));
+        counted
+            .map(|line| {
+                let (what, count) = line.split_once("\"} ").expect("a label and a value");
+                (what.to_owned(), count.parse().expect("a number"))
+            })
+            .collect()
+    }
+
+    /// Writes a file into the test's folder; its path.
+    pub fn file(&self, name: &str, content: &[u8]) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().expect("temporary folders have plain names").to_owned()
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Outcome {
+    pub good: bool,
+    pub text: String,
+}
+
+/// A port that nothing listens on, below those that the system gives out by itself: it stays free while a controller
+/// is dead.
+fn free_port() -> u16 {
+    loop {
+        let port = fastrand::u16(20_000..32_000);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
