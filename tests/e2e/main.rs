@@ -1,7 +1,13 @@
 //! Against a real API server: the one that KUBECONFIG names. Each test works in a namespace of its own.
 
+mod archives;
 mod changed_by;
 mod cluster;
+mod flow;
 mod kinds;
+mod outages;
+mod overlays;
 #[path = "../plane/mod.rs"]
 mod plane;
+mod states;
+mod uploads;

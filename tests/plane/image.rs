@@ -26,12 +26,16 @@ impl Image {
 
     /// The image with this layer, given uncompressed.
     pub fn with_layer(layer: &[u8]) -> Self {
-        let packed = gzip(layer);
+        Self::of_parts(gzip(layer), Digest::of(layer))
+    }
+
+    /// The image with this compressed layer, of which the config says that it has this digest uncompressed.
+    pub fn of_parts(packed: Vec<u8>, diff_id: Digest) -> Self {
         let config = json!({
             "os": "linux",
             "architecture": "amd64",
             "config": {"User": "1000", "Cmd": ["/app"], "ExposedPorts": {"8080/tcp": {}}},
-            "rootfs": {"type": "layers", "diff_ids": [Digest::of(layer)]},
+            "rootfs": {"type": "layers", "diff_ids": [diff_id]},
         });
         let config = config.to_string().into_bytes();
         let manifest = json!({

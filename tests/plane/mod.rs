@@ -12,7 +12,12 @@ mod objects;
 pub mod registry;
 mod stores;
 
-use std::{collections::BTreeMap, path::Path, process::Stdio, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use kube::Client;
 use orbit_plane::settings::StoreSettings;
@@ -22,7 +27,7 @@ use tokio::process::Command;
 pub use self::{
     controller::{Controller, Death},
     history::said,
-    objects::{Conditions, condition},
+    objects::{Conditions, condition, reference_spec},
     stores::{Stores, Surroundings},
 };
 
@@ -35,6 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// A plane. Its controller runs only when it is started, and ends with it.
 pub struct Plane {
     pub client: Client,
+    /// Who applies objects, where it is to be somebody else.
+    pub user: Option<Client>,
     pub namespace: String,
     /// The stores as the test reaches them.
     pub stores: StoreSettings,
@@ -56,6 +63,7 @@ impl Plane {
         let (stores, surroundings) = kind.make(folder.path()).await;
         Self {
             client,
+            user: None,
             namespace: namespace.to_owned(),
             stores,
             surroundings,
@@ -152,6 +160,14 @@ impl Plane {
 pub struct Outcome {
     pub good: bool,
     pub text: String,
+}
+
+/// A program that `testbed` installed, or else one on the PATH.
+pub fn tool(name: &str) -> PathBuf {
+    let cache = std::env::var_os("ORBIT_CACHE").map(PathBuf::from);
+    let cache = cache.unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".cache/orbit-plane"));
+    let cached = cache.join("bin").join(name);
+    if cached.exists() { cached } else { name.into() }
 }
 
 /// A port that nothing listens on, below those that the system gives out by itself: it stays free while a controller

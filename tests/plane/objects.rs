@@ -21,8 +21,6 @@ use super::Plane;
 pub trait Conditions {
     /// What is observed, none where there is no status.
     fn conditions(&self) -> &[Condition];
-    /// The generation the status speaks of.
-    fn observed(&self) -> Option<i64>;
 }
 
 macro_rules! conditions {
@@ -31,9 +29,6 @@ macro_rules! conditions {
             fn conditions(&self) -> &[Condition] {
                 self.status.as_ref().map_or(&[], |status| &status.conditions)
             }
-            fn observed(&self) -> Option<i64> {
-                self.status.as_ref()?.observed_generation
-            }
         })*
     };
 }
@@ -41,9 +36,8 @@ conditions!(ImageUpload, HelmChart, EnvironmentOverlay);
 
 /// The condition of this type that speaks of the object's present generation.
 pub fn condition<'a, K: Conditions + Resource>(object: &'a K, of_type: &str) -> Option<&'a Condition> {
-    (object.observed() == object.meta().generation)
-        .then(|| object.conditions().iter().find(|condition| condition.type_ == of_type))
-        .flatten()
+    let now = object.meta().generation;
+    object.conditions().iter().find(|condition| condition.type_ == of_type && condition.observed_generation == now)
 }
 
 /// Any of the plane's kinds.
@@ -77,12 +71,19 @@ impl Plane {
             "metadata": {"name": name},
             "spec": spec,
         });
-        self.api::<K>().patch(name, &PatchParams::apply("test").force(), &Patch::Apply(object)).await
+        let user = self.user.as_ref().unwrap_or(&self.client).clone();
+        let api = Api::<K>::namespaced(user, &self.namespace);
+        api.patch(name, &PatchParams::apply("test").force(), &Patch::Apply(object)).await
     }
 
     /// Applies an object that the API server has to take.
     pub async fn apply<K: Kind>(&self, name: &str, spec: Value) -> K {
         self.try_apply(name, spec).await.unwrap_or_else(|error| panic!("applying {} {name}: {error}", K::kind(&())))
+    }
+
+    /// Applies an ImageUpload of an image in a registry, its name the application's.
+    pub async fn upload(&self, application: &str, version: &str, reference: &str, more: Value) -> ImageUpload {
+        self.apply(application, reference_spec(application, version, reference, more)).await
     }
 
     /// Changes an object by a merge patch.
@@ -111,10 +112,11 @@ impl Plane {
         .await
     }
 
-    /// Waits until the object's Ready has this reason; its message.
+    /// Waits until the object's Ready is not true, for this reason; its message.
     pub async fn until_reason<K: Kind>(&self, name: &str, reason: &str) -> String {
         let object = self.until(name, reason, |object: &K| {
-            condition(object, condition_type::READY).is_some_and(|ready| ready.reason == reason)
+            condition(object, condition_type::READY)
+                .is_some_and(|ready| ready.reason == reason && ready.status == ConditionStatus::False)
         });
         condition(&object.await, condition_type::READY).map(|ready| ready.message.clone()).unwrap_or_default()
     }
@@ -186,4 +188,16 @@ impl Plane {
             panic!("no event {reason} tells of {name}, but {heard:?}");
         }
     }
+}
+
+/// The spec of an ImageUpload of an image in a registry, with further fields.
+pub fn reference_spec(application: &str, version: &str, reference: &str, more: Value) -> Value {
+    let mut spec = json!({
+        "application": application,
+        "version": version,
+        "images": [{"name": "main", "source": {"reference": {"image": reference}}}],
+    });
+    let more = more.as_object().cloned().unwrap_or_default();
+    spec.as_object_mut().expect("it was made as one").extend(more);
+    spec
 }

@@ -1,6 +1,6 @@
 //! A real registry with images in it (crane's, as `testbed tools` installs it), and a gate in front that wants a password.
 
-use std::{path::PathBuf, process::Stdio};
+use std::process::Stdio;
 
 use axum::{
     Router,
@@ -29,7 +29,7 @@ pub struct Registry {
 impl Registry {
     /// Starts one, and waits until it says that it listens.
     pub async fn start() -> Self {
-        let mut process = Command::new(crane())
+        let mut process = Command::new(super::tool("crane"))
             .args(["registry", "serve", "--address", "127.0.0.1:0"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -110,11 +110,4 @@ fn accepted(headers: &HeaderMap) -> HeaderMap {
         .filter(|(name, _)| *name == header::ACCEPT)
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
-}
-
-fn crane() -> PathBuf {
-    let cache = std::env::var_os("ORBIT_CACHE").map(PathBuf::from);
-    let cache = cache.unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".cache/orbit-plane"));
-    let cached = cache.join("bin/crane");
-    if cached.exists() { cached } else { "crane".into() }
 }
