@@ -10,4 +10,5 @@ mod overlays;
 #[path = "../plane/mod.rs"]
 mod plane;
 mod states;
+mod undecodable;
 mod uploads;

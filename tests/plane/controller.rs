@@ -57,11 +57,6 @@ impl Controller {
         tokio::time::timeout(PATIENCE, said).await.unwrap_or_else(|_| panic!("the controller never said {text:?}"))
     }
 
-    /// Waits until it reconciles.
-    pub async fn ready(&self) {
-        self.says("ready").await;
-    }
-
     /// SIGKILL.
     pub async fn kill(mut self) {
         self.process.kill().await.unwrap();

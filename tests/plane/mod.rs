@@ -80,10 +80,16 @@ impl Plane {
         self.folder.path()
     }
 
-    /// Starts the controller, and waits until it is ready.
+    /// Starts the controller, and waits until it says that it is ready, asking as a kubelet does.
     pub async fn start(&self) -> Controller {
         let controller = self.spawn(&[]);
-        controller.ready().await;
+        let url = format!("http://127.0.0.1:{}/readyz", self.health_port);
+        let ready = async {
+            while !reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(self.patience, ready).await.expect("the controller becomes ready");
         controller
     }
 

@@ -1,5 +1,9 @@
 //! The pool of renderers against the real program, which `ORBIT_TEST_RENDERER` names (`make test` builds it).
 
+#[allow(dead_code)]
+#[path = "../charts/samples.rs"]
+mod chart_samples;
+mod golden;
 mod samples;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
