@@ -116,7 +116,7 @@ async fn an_overlay_of_an_unknown_application_waits_for_the_upload() {
         let scene = Scene::of(client, &namespace).await;
         scene.overlay(json!({"values": {"replicas": 2}})).await;
         let message = scene.plane.until_reason::<EnvironmentOverlay>("web.dev", reason::AWAITING_RELEASE).await;
-        assert!(message.contains("dev"), "{message}");
+        assert!(message.contains("ImageUpload"), "{message}");
         scene.release("1.0.0", &["dev"]).await;
         scene.until_runs("1.0.0").await;
     })

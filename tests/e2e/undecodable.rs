@@ -88,7 +88,7 @@ async fn what_cannot_be_read_is_told_of_and_harms_nobody() {
     plane.until_ready::<ImageUpload>("web").await;
     plane.until_ready::<EnvironmentOverlay>("web.dev").await;
     for name in ["odd-upload", "odd-chart", "odd-overlay"] {
-        plane.until_told_of(name, "InvalidSpec").await;
+        plane.until_told_of(name, "Unreadable").await;
     }
     // Nothing holds them: they go when they are deleted.
     let kind = ApiResource::erase::<ImageUpload>(&());
