@@ -33,6 +33,7 @@ async fn kill_on(stores: Stores) {
     cluster::with_namespace(move |client, namespace| async move {
         let seed = seed();
         println!("{stores:?}: ORBIT_KILL_SEED={seed}");
+        let began = std::time::Instant::now();
         let registry = Registry::start().await;
         let mut plane = Plane::new(client.clone(), &namespace, stores, &[]).await;
         plane.patience = STORY_WITHIN;
@@ -41,10 +42,13 @@ async fn kill_on(stores: Stores) {
         // Every gap: each life ends after its first write.
         let mut killer = Killer::start(plane.clone(), Ways::EveryWrite, seed);
         let interrupted = Interruptions::new(seed);
-        let mut stories = vec![Story::archive(0)];
-        stories[0].run(&plane, &registry, Some(&interrupted)).await;
+        let mut stories = vec![Story::archive(0), Story::reference(0), Story::returning(0)];
+        for story in &stories {
+            story.run(&plane, &registry, Some(&interrupted)).await;
+        }
         let mut deaths = killer.end().await;
         let every_gap = deaths.count();
+        println!("{stores:?}: {deaths} in {:?}", began.elapsed());
 
         // Everything at once, as it comes.
         killer = Killer::start(plane.clone(), Ways::Mixed, seed.wrapping_add(1));
@@ -61,7 +65,7 @@ async fn kill_on(stores: Stores) {
             chapter += 1;
         }
         deaths.add(killer.end().await);
-        println!("{stores:?}: {deaths}");
+        println!("{stores:?}: {deaths} in {:?}", began.elapsed());
         assert!(deaths.count() >= deaths_wanted(), "only {} deaths", deaths.count());
 
         aftermath::check(&plane, &registry, &stories, &deaths).await;

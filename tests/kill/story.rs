@@ -236,6 +236,9 @@ impl Story {
                 .await;
             plane.until_ready::<HelmChart>(&format!("{application}.{version}")).await;
         }
+        for version in step.leaves.iter().filter_map(|fact| fact.strip_prefix("purged ")) {
+            plane.until_gone::<HelmChart>(&format!("{application}.{version}")).await;
+        }
         for (environment, version) in &step.runs {
             let name = format!("{application}.{environment}");
             plane
