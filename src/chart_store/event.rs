@@ -261,16 +261,18 @@ impl Fact {
 
     /// Whether it can happen again, and which lane's state it is then.
     ///
-    /// Selection and removal share a lane, so that an environment that is removed and comes back is recorded again.
+    /// Selection and removal share a lane, so that an environment that is removed and comes back is recorded again;
+    /// likewise description and deletion, so that an upload that is deleted, comes back and is deleted is deleted twice.
     pub fn recurrence(&self) -> Recurrence {
         match self {
             Self::Stored { .. } | Self::Charted { .. } | Self::Purged { .. } => Recurrence::Once,
-            Self::Described { version, .. } => Recurrence::Lane(format!("description/{version}")),
+            Self::Described { version, .. } | Self::UploadDeleted { version, .. } => {
+                Recurrence::Lane(format!("upload/{version}"))
+            }
             Self::Selected { environment, .. } | Self::EnvironmentRemoved { environment } => {
                 Recurrence::Lane(format!("selection/{environment}"))
             }
             Self::Rendered { environment, .. } => Recurrence::Lane(format!("rendering/{environment}")),
-            Self::UploadDeleted { version, .. } => Recurrence::Lane(format!("upload/{version}")),
             Self::Unknown(fact) => Recurrence::Lane(fact.transition().to_owned()),
         }
     }
