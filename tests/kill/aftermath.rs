@@ -11,7 +11,6 @@ use orbit_plane::{
     api::{EnvironmentOverlay, HelmChart, ImageUpload},
     chart_store::Event,
     digest::Digest,
-    image_harbor,
 };
 
 use crate::{
@@ -33,8 +32,7 @@ pub async fn check(plane: &Plane, registry: &Registry, stories: &[Story], deaths
         assert_eq!(in_steps(story, events.iter().map(said).collect()), story.facts(), "{}", story.application);
         histories.insert(story.application.clone(), told(&events));
     }
-    plane.verify().await.unwrap_or_else(|findings| panic!("orbit verify finds:\n{findings}"));
-    every_blob_is_whole(plane, stories).await;
+    plane.verify_at_rest().await.unwrap_or_else(|findings| panic!("orbit verify finds:\n{findings}"));
     clear(plane).await;
     controller.stop().await;
 
@@ -67,19 +65,6 @@ fn in_steps<T: Ord>(story: &Story, journal: Vec<T>) -> Vec<Vec<T>> {
         steps.push(more);
     }
     steps
-}
-
-/// Every blob of every release that stands is in the Harbor, with the bytes that its digest says.
-async fn every_blob_is_whole(plane: &Plane, stories: &[Story]) {
-    let harbor = image_harbor::open(&plane.stores).await.unwrap();
-    for story in stories {
-        let releases = plane.chart_store().await.releases(&plane.key(&story.application), None, 1000).await.unwrap();
-        for record in releases.items.iter().filter(|record| record.purged_at.is_none()) {
-            for blob in record.release.images.iter().flat_map(|image| &image.blobs) {
-                image_harbor::verify(&*harbor, blob).await.unwrap();
-            }
-        }
-    }
 }
 
 /// The same stories on a plane that is never killed: what each application's journal says then, and which kinds of

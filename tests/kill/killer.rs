@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::task::JoinHandle;
@@ -18,9 +18,9 @@ use crate::plane::Plane;
 const LONGEST_LIFE: Duration = Duration::from_secs(8);
 /// Lives that end at random end within this.
 const RANDOM_LIFE: Duration = Duration::from_millis(2500);
-/// So often in a row may a life's only write be of one kind before the next life is given two: a status that every
-/// start writes anew would otherwise be all that ever happens.
-const SAME_IN_A_ROW: u32 = 12;
+/// So often in a row may a life's only write be of one kind before the next life is given two. A piece of an archive
+/// counts only once its session has taken note of it: dying after every piece, no archive would ever arrive.
+const SAME_IN_A_ROW: u32 = 4;
 
 /// When lives end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,10 @@ impl Killer {
             let mut choice = Choice { ways, random: fastrand::Rng::with_seed(seed), life: 0, last: None, in_a_row: 0 };
             while !until.load(Ordering::SeqCst) {
                 let end = choice.next();
+                let born = Instant::now();
                 let last = live(&plane, end, &mut deaths).await;
+                let what = last.as_deref().unwrap_or("SIGKILL");
+                println!("life {} ({end:?}) ended by {what} at {:.1} s", choice.life, born.elapsed().as_secs_f32());
                 choice.learn(last);
                 counted.store(deaths.count(), Ordering::SeqCst);
             }

@@ -17,8 +17,8 @@ use killer::{Killer, Ways};
 use plane::{Plane, Stores, registry::Registry};
 use story::{Interruptions, Story};
 
-/// One story takes about a hundred and fifty writes: when the controller dies after each, so many lives.
-const STORY_WITHIN: Duration = Duration::from_secs(900);
+/// The longest step takes about sixty writes: when the controller dies after each, so many lives.
+const STEP_WITHIN: Duration = Duration::from_secs(600);
 
 fn deaths_wanted() -> u32 {
     std::env::var("ORBIT_KILL_COUNT").map_or(200, |count| count.parse().expect("ORBIT_KILL_COUNT is a number"))
@@ -36,7 +36,7 @@ async fn kill_on(stores: Stores) {
         let began = std::time::Instant::now();
         let registry = Registry::start().await;
         let mut plane = Plane::new(client.clone(), &namespace, stores, &[]).await;
-        plane.patience = STORY_WITHIN;
+        plane.patience = STEP_WITHIN;
         let plane = Arc::new(plane);
 
         // Every gap: each life ends after its first write.

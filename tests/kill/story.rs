@@ -17,7 +17,7 @@ impl Interruptions {
     }
 
     fn next(&self) -> Duration {
-        Duration::from_millis(self.0.lock().unwrap().u64(100..4000))
+        Duration::from_millis(self.0.lock().unwrap().u64(500..6000))
     }
 }
 
@@ -107,7 +107,7 @@ impl Story {
             "patch": "- {op: replace, path: /spec/replicas, value: 4}",
         }]}});
         let steps = vec![
-            Step { deed: refer(&[]), leaves: vec!["stored 1.0.0", "charted 1.0.0"], runs: vec![] },
+            Step { deed: refer(&[]), leaves: vec!["stored 1.0.0", "described 1.0.0 []", "charted 1.0.0"], runs: vec![] },
             Step {
                 deed: refer(&["dev"]),
                 leaves: vec!["described 1.0.0 [dev]", "selected dev 1.0.0", "rendered dev 1.0.0"],
@@ -129,7 +129,7 @@ impl Story {
         Self { application: format!("reference-{chapter}"), steps }
     }
 
-    /// An upload goes and comes back with the same content: nothing of it happens twice.
+    /// An upload goes and comes back with the same content: that is all that is told of it.
     pub fn returning(chapter: u32) -> Self {
         let send = || Deed::Send { version: "2.0.0", environments: &["dev"] };
         let steps = vec![
@@ -145,7 +145,7 @@ impl Story {
                 runs: vec![("dev", "2.0.0")],
             },
             Step { deed: Deed::Delete, leaves: vec!["deleted 2.0.0 Retain"], runs: vec![("dev", "2.0.0")] },
-            Step { deed: send(), leaves: vec![], runs: vec![("dev", "2.0.0")] },
+            Step { deed: send(), leaves: vec!["described 2.0.0 [dev]"], runs: vec![("dev", "2.0.0")] },
         ];
         Self { application: format!("returning-{chapter}"), steps }
     }

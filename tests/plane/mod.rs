@@ -112,11 +112,7 @@ impl Plane {
 
     /// Runs `orbit` with these arguments as a user of this plane would: to its end, its output taken.
     pub async fn orbit(&self, arguments: &[&str]) -> Outcome {
-        let output = self.orbit_command(arguments).output().await.unwrap();
-        Outcome {
-            good: output.status.success(),
-            text: format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
-        }
+        Outcome::of(&self.orbit_command(arguments).output().await.unwrap())
     }
 
     /// The command of [`Plane::orbit`], not started yet. It ends when it is dropped.
@@ -127,17 +123,22 @@ impl Plane {
         command
     }
 
-    /// Runs `orbit verify` on the stores; what it says unless all is well.
+    /// Runs `orbit verify` on the stores, every byte of them; what it says unless all is well.
     pub async fn verify(&self) -> Result<(), String> {
+        self.verify_with(&["--deep"]).await
+    }
+
+    /// The same, and compares the cluster too: for a plane that is at rest.
+    pub async fn verify_at_rest(&self) -> Result<(), String> {
+        self.verify_with(&["--deep", "--cluster", "--namespace", &self.namespace]).await
+    }
+
+    async fn verify_with(&self, flags: &[&str]) -> Result<(), String> {
         let mut command = self.orbit_command(&["verify"]);
+        command.args(flags);
         self.surroundings.give_direct(&self.stores, &mut command);
-        let output = command.output().await.unwrap();
-        match output.status.success() {
-            true => Ok(()),
-            false => {
-                Err(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
-            }
-        }
+        let outcome = Outcome::of(&command.output().await.unwrap());
+        if outcome.good { Ok(()) } else { Err(outcome.text) }
     }
 
     /// How many writes of each kind the running controller has made, as its metrics say.
@@ -166,6 +167,13 @@ impl Plane {
 pub struct Outcome {
     pub good: bool,
     pub text: String,
+}
+
+impl Outcome {
+    fn of(output: &std::process::Output) -> Self {
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        Self { good: output.status.success(), text }
+    }
 }
 
 /// A program that `testbed` installed, or else one on the PATH.
