@@ -73,7 +73,7 @@ async fn bad_archives_are_refused_and_delay_nobody() {
         let outcome = plane.orbit(&["upload", &file, "-a", "corrupt", "-V", "1.0.0", "-n", &namespace]).await;
         assert!(outcome.good, "{}", outcome.text);
         assert_eq!(plane.journal("corrupt").await, ["stored 1.0.0", "described 1.0.0 []", "charted 1.0.0"]);
-        plane.verify().await.unwrap();
+        plane.verify().await;
     })
     .await;
 }

@@ -32,9 +32,11 @@ pub async fn check(plane: &Plane, registry: &Registry, stories: &[Story], deaths
         assert_eq!(in_steps(story, events.iter().map(said).collect()), story.facts(), "{}", story.application);
         histories.insert(story.application.clone(), told(&events));
     }
-    plane.verify_at_rest().await.unwrap_or_else(|findings| panic!("orbit verify finds:\n{findings}"));
+    plane.verify_at_rest().await;
     clear(plane).await;
+    plane.until_projected().await;
     controller.stop().await;
+    the_viewport_is_the_same_made_anew(plane).await;
 
     let (golden, writes) = golden_run(plane, registry, stories).await;
     for story in stories {
@@ -65,6 +67,14 @@ fn in_steps<T: Ord>(story: &Story, journal: Vec<T>) -> Vec<Vec<T>> {
         steps.push(more);
     }
     steps
+}
+
+/// What was projected through all of it is what a projection from the beginning gives.
+async fn the_viewport_is_the_same_made_anew(plane: &Plane) {
+    let before = plane.viewport().dump().await.unwrap();
+    assert!(!before.is_empty());
+    plane.on_stores(&["viewport", "rebuild"]).await;
+    assert_eq!(plane.viewport().dump().await.unwrap(), before);
 }
 
 /// The same stories on a plane that is never killed: what each application's journal says then, and which kinds of

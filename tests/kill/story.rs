@@ -107,7 +107,11 @@ impl Story {
             "patch": "- {op: replace, path: /spec/replicas, value: 4}",
         }]}});
         let steps = vec![
-            Step { deed: refer(&[]), leaves: vec!["stored 1.0.0", "described 1.0.0 []", "charted 1.0.0"], runs: vec![] },
+            Step {
+                deed: refer(&[]),
+                leaves: vec!["stored 1.0.0", "described 1.0.0 []", "charted 1.0.0"],
+                runs: vec![],
+            },
             Step {
                 deed: refer(&["dev"]),
                 leaves: vec!["described 1.0.0 [dev]", "selected dev 1.0.0", "rendered dev 1.0.0"],

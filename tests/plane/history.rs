@@ -1,8 +1,11 @@
 //! What a plane's journal says, read from the store itself.
 
+use std::time::Duration;
+
 use orbit_plane::{
     chart_store::{self, ChartStore, Event, Fact},
     release::ApplicationKey,
+    viewport::{self, Viewport},
 };
 
 use super::Plane;
@@ -48,5 +51,26 @@ impl Plane {
     /// The journal of an application, a line an event.
     pub async fn journal(&self, application: &str) -> Vec<String> {
         self.events(application).await.iter().map(said).collect()
+    }
+
+    /// The Viewport, past any line.
+    pub fn viewport(&self) -> Viewport {
+        viewport::open(&self.stores).unwrap()
+    }
+
+    /// Waits until the running controller has brought the Viewport to the end of every journal.
+    pub async fn until_projected(&self) {
+        let (store, viewport) = (self.chart_store().await, self.viewport());
+        let projected = async {
+            loop {
+                let cursors = viewport.cursors().await.unwrap();
+                if viewport::behind(&store, &cursors).await.unwrap().0.is_empty() {
+                    return;
+                }
+                // Another process does it: nothing here tells when.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(self.patience, projected).await.expect("the Viewport catches up");
     }
 }

@@ -123,22 +123,24 @@ impl Plane {
         command
     }
 
-    /// Runs `orbit verify` on the stores, every byte of them; what it says unless all is well.
-    pub async fn verify(&self) -> Result<(), String> {
-        self.verify_with(&["--deep"]).await
+    /// Runs `orbit verify` on the stores, every byte of them, once the running controller has caught up with itself.
+    pub async fn verify(&self) {
+        self.until_projected().await;
+        self.on_stores(&["verify", "--deep"]).await;
     }
 
     /// The same, and compares the cluster too: for a plane that is at rest.
-    pub async fn verify_at_rest(&self) -> Result<(), String> {
-        self.verify_with(&["--deep", "--cluster", "--namespace", &self.namespace]).await
+    pub async fn verify_at_rest(&self) {
+        self.until_projected().await;
+        self.on_stores(&["verify", "--deep", "--cluster", "--namespace", &self.namespace]).await;
     }
 
-    async fn verify_with(&self, flags: &[&str]) -> Result<(), String> {
-        let mut command = self.orbit_command(&["verify"]);
-        command.args(flags);
+    /// Runs `orbit` on the stores themselves, to an end that has to be a good one.
+    pub async fn on_stores(&self, arguments: &[&str]) {
+        let mut command = self.orbit_command(arguments);
         self.surroundings.give_direct(&self.stores, &mut command);
         let outcome = Outcome::of(&command.output().await.unwrap());
-        if outcome.good { Ok(()) } else { Err(outcome.text) }
+        assert!(outcome.good, "orbit {}: {}", arguments.join(" "), outcome.text);
     }
 
     /// How many writes of each kind the running controller has made, as its metrics say.
