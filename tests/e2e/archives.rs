@@ -1,6 +1,6 @@
 //! Archives as nobody should send them: each is refused in words, nothing of it is remembered, nobody else is delayed.
 
-use std::io::Write;
+use std::{io::Write, process::Stdio};
 
 use orbit_plane::{
     api::{ImageUpload, annotation, reason},
@@ -48,7 +48,6 @@ fn bad_archives() -> Vec<(&'static str, Vec<u8>)> {
         ("missing-layer", image.archive_of(&[&image.config, &image.manifest])),
         ("lying", Image::of_parts(gzip(b"what it holds"), Digest::of("what it says it holds")).archive()),
         ("traversal", tar([("manifest.json", traversal.as_bytes()), ("config.json", &image.config)])),
-        ("bomb", Image::of_parts(bomb(), Digest::of("zeros")).archive()),
     ]
 }
 
@@ -57,6 +56,15 @@ async fn bad_archives_are_refused_and_delay_nobody() {
     with_namespace(|client, namespace| async move {
         let plane = Plane::new(client, &namespace, Stores::Embedded, &[]).await;
         let _controller = plane.start().await;
+        // A good one beside the worst of them.
+        let bomb = plane.file("slow.tar", &Image::of_parts(bomb(), Digest::of("zeros")).archive());
+        let bomb = ["upload", &bomb, "-a", "slow", "-V", "1.0.0", "-n", &namespace];
+        let mut bomb = plane.orbit_command(&bomb).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let quick = plane.file("quick.tar", &Image::of("quick").archive());
+        let quick = plane.orbit(&["upload", &quick, "-a", "quick", "-V", "1.0.0", "-n", &namespace]).await;
+        assert!(quick.good, "{}", quick.text);
+        assert!(!bomb.wait().await.unwrap().success());
+        plane.until_stalled::<ImageUpload>("slow", reason::ARCHIVE_INVALID).await;
         for (name, archive) in bad_archives() {
             let file = plane.file(&format!("{name}.tar"), &archive);
             let outcome = plane.orbit(&["upload", &file, "-a", name, "-V", "1.0.0", "-n", &namespace]).await;

@@ -87,7 +87,9 @@ async fn releases_go_on_while_mysql_is_silent() {
                 overlay.status.as_ref().and_then(|s| s.selected.as_ref()).is_some_and(|s| s.version == "1.1.0")
             })
             .await;
+        // Back again, the Viewport learns of all that it missed.
         mysql.open();
+        plane.verify().await;
         controller.stop().await;
     })
     .await;
