@@ -71,7 +71,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     if !settings.skip_install {
         install::install(&client).await?;
     }
-    announce(&client, &public_url).await;
+    // One that is kept to a namespace is not the cluster's plane: several of them would take turns at one name.
+    if settings.namespace.is_none() {
+        announce(&client, &public_url).await;
+    }
     let shutdown = shutdown_on_signal()?;
     let Some(chart_store) = open_chart_store(&settings, &shutdown).await else { return Ok(()) };
     let harbor = image_harbor::open(&settings.stores).await?;
