@@ -28,12 +28,13 @@ pub async fn the_viewport_is_looked_after(under: Under) {
     assert!(done && said.contains("1 applications projected"), "{said}");
     let (_, status) = run(orbit(settings).args(["viewport", "status"])).await;
     assert!(status.contains("1, of which 0 are behind") && !status.contains("at event"), "{status}");
-    let (whole, said) = run(orbit(settings).arg("verify")).await;
-    assert!(whole && said.contains("nothing to report"), "{said}");
+    // The events of this suite speak of blobs that no Harbor has: of the Viewport nothing is found.
+    let (_, findings) = run(orbit(settings).arg("verify")).await;
+    assert!(findings.contains("is not in Image Harbor") && !findings.contains("the Viewport"), "{findings}");
 
     under.tamper(&["DELETE FROM uploads"]).await;
-    let (whole, findings) = run(orbit(settings).arg("verify")).await;
-    assert!(!whole && findings.contains("in uploads"), "{findings}");
+    let (_, findings) = run(orbit(settings).arg("verify")).await;
+    assert!(findings.contains("in uploads"), "{findings}");
 }
 
 pub async fn the_lifecycle_is_shown(under: Under) {
