@@ -2,7 +2,7 @@
 //!
 //! Every function that changes something outside the process (an object in the Harbor, a transaction in the Chart
 //! Store or Viewport, a request to the API server) calls [`after_write`] when the write is durable. With the feature
-//! `failpoints` and `ORBIT_DIE_AFTER_WRITES=n` in the environment the n-th such call aborts the process, so sweeping
+//! `failpoints` and `ORBIT_DIE_AFTER_WRITES=n` in the environment the n-th such call kills the process, so sweeping
 //! n visits the gap between every pair of writes without naming them. Without the feature it only counts.
 
 use std::{
@@ -31,6 +31,8 @@ fn die_at_the_chosen_one(what: &str, count: u64) {
         std::sync::LazyLock::new(|| std::env::var("ORBIT_DIE_AFTER_WRITES").ok()?.parse().ok());
     if *DIE_AFTER == Some(count) {
         eprintln!("failpoint: dying after write {count} ({what})");
+        // SIGKILL and nothing less: no destructor, no handler, no flush gets a chance.
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         std::process::abort();
     }
 }
