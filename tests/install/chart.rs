@@ -24,7 +24,8 @@ const EXTERNAL: [&str; 7] = [
 ];
 
 /// Everything that can be switched the other way.
-const OTHERWISE: [&str; 7] = [
+const OTHERWISE: [&str; 8] = [
+    "namespace=default",
     "persistence.enabled=false",
     "crds.keep=false",
     "metrics.service=false",
