@@ -18,9 +18,9 @@ use crate::plane::Plane;
 const LONGEST_LIFE: Duration = Duration::from_secs(8);
 /// Lives that end at random end within this.
 const RANDOM_LIFE: Duration = Duration::from_millis(2500);
-/// So often in a row may a life's only write be of one kind before the next life is given two. A piece of an archive
-/// counts only once its session has taken note of it: dying after every piece, no archive would ever arrive.
-const SAME_IN_A_ROW: u32 = 4;
+/// So often in a row may a life's only write be of one kind before the next life is given two. Bytes count only once
+/// something names them (a session its pieces, a pointer its data): dying after all bytes, nothing would ever arrive.
+const SAME_IN_A_ROW: u32 = 2;
 
 /// When lives end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

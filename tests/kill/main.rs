@@ -68,7 +68,7 @@ async fn kill_on(stores: Stores) {
         println!("{stores:?}: {deaths} in {:?}", began.elapsed());
         assert!(deaths.count() >= deaths_wanted(), "only {} deaths", deaths.count());
 
-        aftermath::check(&plane, &registry, &stories, &deaths).await;
+        aftermath::check(&plane, stores, &registry, &stories, &deaths).await;
     })
     .await;
 }
