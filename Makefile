@@ -84,7 +84,7 @@ test: tools renderer ## Run every test against a real API server and real stores
 	export PATH="$(BIN):$$PATH" ORBIT_TEST_RENDERER="$(BIN)/orbit-renderer"; \
 	go -C hack/testbed test ./...; \
 	go -C renderer test ./...; \
-	cargo test $(CARGO_FLAGS)
+	cargo test $(CARGO_FLAGS) --no-fail-fast
 
 .PHONY: demo
 demo: demo-parts ## Show it: an image from its Dockerfile to two environments (20 s; 15 minutes the first time)

@@ -2,6 +2,7 @@
 
 mod archives;
 mod changed_by;
+#[path = "../support/cluster.rs"]
 mod cluster;
 mod flow;
 mod kinds;

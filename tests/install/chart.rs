@@ -8,8 +8,9 @@ use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{apply, with_namespace},
+    cluster::with_labelled_namespace,
     helm::{lint, of_kind, template},
+    objects::apply,
 };
 
 /// S3, DynamoDB and MySQL by values, credentials from Secrets.
@@ -59,20 +60,24 @@ fn values_that_cannot_be_are_refused() {
 /// Deployment; so the pod is asked for by itself.
 #[tokio::test]
 async fn the_api_server_takes_what_it_renders() {
-    with_namespace(json!({"pod-security.kubernetes.io/enforce": "restricted"}), |client, namespace| async move {
-        for set in [&[][..], &EXTERNAL, &OTHERWISE] {
-            let objects = template("orbit", &namespace, set).unwrap();
-            let [account] = of_kind(&objects, "ServiceAccount")[..] else { panic!("one ServiceAccount") };
-            apply(&client, account, false).await.unwrap();
-            for object in &objects {
-                apply(&client, object, true).await.unwrap();
+    with_labelled_namespace(
+        json!({"pod-security.kubernetes.io/enforce": "restricted"}),
+        |client, namespace| async move {
+            for set in [&[][..], &EXTERNAL, &OTHERWISE] {
+                let objects = template("orbit", &namespace, set).unwrap();
+                let [account] = of_kind(&objects, "ServiceAccount")[..] else { panic!("one ServiceAccount") };
+                apply(&client, account, false).await.unwrap();
+                for object in &objects {
+                    apply(&client, object, true).await.unwrap();
+                }
+                let [deployment] = of_kind(&objects, "Deployment")[..] else { panic!("one Deployment") };
+                let mut pod =
+                    json!({"apiVersion": "v1", "kind": "Pod", "spec": deployment["spec"]["template"]["spec"]});
+                pod["metadata"] = json!({"name": "orbit", "namespace": namespace});
+                apply(&client, &pod, true).await.unwrap();
             }
-            let [deployment] = of_kind(&objects, "Deployment")[..] else { panic!("one Deployment") };
-            let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "spec": deployment["spec"]["template"]["spec"]});
-            pod["metadata"] = json!({"name": "orbit", "namespace": namespace});
-            apply(&client, &pod, true).await.unwrap();
-        }
-    })
+        },
+    )
     .await;
 }
 

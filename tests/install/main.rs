@@ -2,8 +2,10 @@
 //! KUBECONFIG names (`testbed up` starts one).
 
 mod chart;
+#[path = "../support/cluster.rs"]
 mod cluster;
 mod helm;
+mod objects;
 #[path = "../support/plane.rs"]
 mod plane;
 mod rbac;

@@ -20,8 +20,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{apply, delete, with_namespace},
+    cluster::with_namespace,
     helm::{lint_package, template},
+    objects::{apply, delete},
     plane::Plane,
     registry::Registry,
 };
@@ -182,7 +183,7 @@ fn can_be_taken_out(namespace: &str, data: &Path) {
 #[tokio::test]
 async fn the_service_account_may_do_all_the_plane_does_and_nothing_else() {
     let _alone = ONE_PLANE.lock().await;
-    with_namespace(json!({}), |client, namespace| async move {
+    with_namespace(|client, namespace| async move {
         let arguments = ["--skip-install", "--chart-history", "1"];
         let may_not = [
             ("get", "pods", namespace.as_str()),
@@ -197,7 +198,7 @@ async fn the_service_account_may_do_all_the_plane_does_and_nothing_else() {
 #[tokio::test]
 async fn a_plane_that_is_kept_to_one_namespace_needs_no_rights_elsewhere() {
     let _alone = ONE_PLANE.lock().await;
-    with_namespace(json!({}), |client, namespace| async move {
+    with_namespace(|client, namespace| async move {
         let set = [format!("namespace={namespace}")];
         let arguments = ["--skip-install", "--chart-history", "1", "--namespace", &namespace];
         let may_not = [

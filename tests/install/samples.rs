@@ -3,7 +3,7 @@
 use orbit_plane::api::{EnvironmentOverlay, HelmChart, ImageUpload};
 use serde_json::{Value, json};
 
-use crate::cluster::{apply, with_namespace};
+use crate::{cluster::with_namespace, objects::apply};
 
 fn samples() -> Vec<(String, Value)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/config/samples");
@@ -20,7 +20,7 @@ fn samples() -> Vec<(String, Value)> {
 
 #[tokio::test]
 async fn the_api_server_takes_every_sample() {
-    with_namespace(json!({}), |client, namespace| async move {
+    with_namespace(|client, namespace| async move {
         let samples = samples();
         assert!(samples.len() >= 8, "{samples:?}");
         for (file, mut sample) in samples {

@@ -4,7 +4,7 @@
 //! `ORBIT_KILL_COUNT` says how many deaths there have to be (200), `ORBIT_KILL_SEED` repeats a run's random choices.
 
 mod aftermath;
-#[path = "../e2e/cluster.rs"]
+#[path = "../support/cluster.rs"]
 mod cluster;
 mod killer;
 #[path = "../plane/mod.rs"]

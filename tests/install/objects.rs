@@ -1,43 +1,12 @@
-//! A connection to the cluster under test, prepared for the plane, and objects of any kind in it.
+//! Objects of any kind, as JSON.
 
-use std::future::Future;
-
-use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    Api, Client, Config,
-    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
-    config::KubeConfigOptions,
+    Api, Client,
+    api::{DeleteParams, DynamicObject, Patch, PatchParams},
     core::GroupVersionKind,
     discovery::{self, Scope},
 };
-use orbit_plane::controllers::install;
-use serde_json::{Value, json};
-
-/// The cluster's administrator.
-pub async fn client() -> Client {
-    // Several tests of one process come here; whoever is first installs it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let config = Config::from_kubeconfig(&KubeConfigOptions::default()).await;
-    Client::try_from(config.expect("KUBECONFIG names a cluster: see `testbed env`")).expect("the kubeconfig is usable")
-}
-
-/// Runs a test in a new namespace of a cluster that has the kinds; the namespace goes afterwards, however it went.
-pub async fn with_namespace<F: Future<Output = ()> + Send + 'static>(
-    labels: Value,
-    test: impl FnOnce(Client, String) -> F,
-) {
-    let client = client().await;
-    install::install(&client).await.expect("the cluster takes the kinds");
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let namespace: Namespace =
-        serde_json::from_value(json!({"metadata": {"generateName": "orbit-install-", "labels": labels}})).unwrap();
-    let name = namespaces.create(&PostParams::default(), &namespace).await.unwrap().metadata.name.unwrap();
-    let outcome = tokio::spawn(test(client, name.clone())).await;
-    namespaces.delete(&name, &DeleteParams::default()).await.unwrap();
-    if let Err(failure) = outcome {
-        std::panic::resume_unwind(failure.into_panic());
-    }
-}
+use serde_json::Value;
 
 /// The API for an object's kind, in the namespace that the object names.
 async fn api_of(client: &Client, object: &Value) -> (Api<DynamicObject>, String) {
