@@ -67,19 +67,27 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let health_listener = bind(settings.health_listen()).await?;
     tracing::info!(address = %health_listener.local_addr()?, "health and metrics");
 
+    // Whoever asks how it is gets an answer from here on, however long stores and API server let it wait.
+    let probes = Probes { shutdown: shutdown_on_signal()?, ..Probes::default() };
+    let shutdown = probes.shutdown.clone();
+    let serve = |listener, router| {
+        let limits = listener::Limits::default();
+        tokio::spawn(listener::serve(listener, router, limits, shutdown.clone().cancelled_owned()))
+    };
+    let health = serve(health_listener, probes::router(probes.clone()));
+
     let client = connect(&settings).await?;
     if !settings.skip_install {
         install::install(&client).await?;
     }
-    // One that is kept to a namespace is not the cluster's plane: several of them would take turns at one name.
-    if settings.namespace.is_none() {
-        announce(&client, &public_url).await;
-    }
-    let shutdown = shutdown_on_signal()?;
     let Some(chart_store) = open_chart_store(&settings, &shutdown).await else { return Ok(()) };
     let harbor = image_harbor::open(&settings.stores).await?;
     let viewport = viewport::open(&settings.stores)?;
     tracing::info!(plane = chart_store.plane(), harbor = harbor.name(), viewport = viewport.location(), "stores");
+    // One that is kept to a namespace is not the cluster's plane: several of them would take turns at one name.
+    if settings.namespace.is_none() {
+        announce(&client, &public_url).await;
+    }
 
     let renderer = Arc::new(Renderer::new(settings.renderer()?, settings.renderers(), RENDER_TIMEOUT));
     let installation = installation(&settings, &client, public_url).await?;
@@ -88,29 +96,19 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let context = Arc::new(context);
 
     let (completed, arrivals) = mpsc::channel(ARRIVALS);
-    let started = CancellationToken::new();
     let projector = Projector::new(chart_store.clone(), viewport.clone());
-    let metrics = Arc::new(context.metrics.registry(renderer, projector.status()));
-    let probes = Probes { started: started.clone(), shutdown: shutdown.clone(), metrics };
+    probes.metrics.get_or_init(|| context.metrics.registry(renderer, projector.status()));
     let registry = Registry::new(harbor, chart_store, completed, registry::Limits::default());
-    let serve = |listener, router| {
-        let limits = listener::Limits::default();
-        tokio::spawn(listener::serve(listener, router, limits, shutdown.clone().cancelled_owned()))
-    };
-    let servers = [
-        serve(listener, registry::router(registry).merge(portal::router(viewport))),
-        serve(health_listener, probes::router(probes)),
-    ];
+    let api = serve(listener, registry::router(registry).merge(portal::router(viewport)));
 
     let work = async {
         tokio::join!(
-            controllers::run(context.clone(), arrivals, started, shutdown.clone()),
+            controllers::run(context.clone(), arrivals, probes.started, shutdown.clone()),
             controllers::sweep(&context, shutdown.clone()),
             projector.run(shutdown.clone()),
         );
-        for server in servers {
-            server.await?;
-        }
+        api.await?;
+        health.await?;
         anyhow::Ok(())
     };
     let too_late = async {

@@ -1,6 +1,6 @@
 //! What the kubelet and Prometheus ask: `/healthz`, `/readyz`, `/metrics`.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::{
     Router,
@@ -16,14 +16,14 @@ use tokio_util::sync::CancellationToken;
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What the answers depend on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Probes {
     /// Cancelled once every kind has been listed.
     pub started: CancellationToken,
     /// Cancelled when the process is asked to end.
     pub shutdown: CancellationToken,
-    /// What is scraped.
-    pub metrics: Arc<Registry>,
+    /// What is scraped, once there is something to count.
+    pub metrics: Arc<OnceLock<Registry>>,
 }
 
 /// The three routes.
@@ -47,8 +47,11 @@ async fn ready(State(probes): State<Probes>) -> (StatusCode, &'static str) {
 }
 
 async fn metrics(State(probes): State<Probes>) -> Response {
+    let Some(registry) = probes.metrics.get() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the stores have not been opened yet\n").into_response();
+    };
     let mut text = String::new();
-    match encode(&mut text, &probes.metrics) {
+    match encode(&mut text, registry) {
         Ok(()) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
