@@ -118,7 +118,7 @@ async fn run<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
             Err(Halt::retry(reason::INTERNAL, message))
         })
     };
-    if let Err(error) = publish(object, context, status, &outcome).await {
+    if let Err(error) = publish(object, context, &mut status, &outcome).await {
         return later(object, context, &error.into());
     }
     let uid = object.uid().unwrap_or_default();
@@ -131,15 +131,15 @@ async fn run<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
     }
 }
 
-/// Says what is being done now, where that takes a while.
+/// Says what is being done now, where that takes a while. `status` has it from then on, as the cluster does.
 pub async fn progress<K: Reconcile>(
     object: &K,
     context: &Context,
-    status: &K::Status,
+    status: &mut K::Status,
     message: String,
 ) -> Result<(), Halt> {
     let working = Err(Halt::waiting(reason::PROGRESSING, message));
-    Ok(publish(object, context, status.clone(), &working).await?)
+    Ok(publish(object, context, status, &working).await?)
 }
 
 /// When to look again at what halted.
@@ -172,26 +172,19 @@ fn spread(after: Duration) -> Duration {
 async fn publish<K: Reconcile>(
     object: &K,
     context: &Context,
-    mut status: K::Status,
+    status: &mut K::Status,
     outcome: &Result<Ready, Halt>,
 ) -> Result<(), kube::Error> {
-    let common = K::common(&mut status);
-    // What is tried again has not been dealt with: the request and the generation stay open.
-    if !matches!(outcome, Err(halt) if halt.kind == HaltKind::Retry) {
-        *common.observed_generation = object.meta().generation;
-        *common.last_handled_reconcile_at = object.annotations().get(annotation::REQUESTED_AT).map(|at| bounded(at));
-    }
-    let before = std::mem::take(common.conditions);
-    *common.conditions = conditions(&before, outcome, object.meta().generation, now());
-    let (was, is) = (ready(&before), ready(common.conditions));
-    let transition = match (was, is) {
-        (Some(was), Some(is)) if !is_news(was, is) => None,
-        (_, is) => is.cloned(),
-    };
-    if object.status() == Some(&status) {
+    let (before, differs) = conclude(object, status, outcome, now());
+    if !differs {
         return Ok(());
     }
-    context.apply_status(object, &status).await?;
+    context.apply_status(object, status).await?;
+    let (was, is) = (ready(&before), ready(K::common(status).conditions));
+    let transition = match (was, is) {
+        (Some(was), Some(is)) if !is_news(was, is) => None,
+        (_, is) => is,
+    };
     if let Some(ready) = transition {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         tracing::info!(kind = K::KIND, namespace, name, reason = ready.reason, "{}", ready.message);
@@ -200,6 +193,28 @@ async fn publish<K: Reconcile>(
         context.publish(object, type_, &ready.reason, &ready.message).await;
     }
     Ok(())
+}
+
+/// Puts the outcome into the status: the conditions before it, and whether the cluster has to be told.
+fn conclude<K: Reconcile>(
+    object: &K,
+    status: &mut K::Status,
+    outcome: &Result<Ready, Halt>,
+    now: Timestamp,
+) -> (Vec<Condition>, bool) {
+    let common = K::common(status);
+    // What goes on or is tried again has not been dealt with: the request and the generation stay open.
+    if !matches!(outcome, Err(halt) if halt.kind == HaltKind::Retry || halt.reason == reason::PROGRESSING) {
+        *common.observed_generation = object.meta().generation;
+        *common.last_handled_reconcile_at = object.annotations().get(annotation::REQUESTED_AT).map(|at| bounded(at));
+    }
+    let before = std::mem::take(common.conditions);
+    *common.conditions = conditions(&before, outcome, object.meta().generation, now);
+    // The object is as it was read; what was said of its progress since then has to be taken back.
+    let mut read = object.status().cloned().unwrap_or_default();
+    let progressed = *K::common(&mut read).conditions != before;
+    let differs = progressed || object.status() != Some(&*status);
+    (before, differs)
 }
 
 /// Whether somebody wants to be told. The words of a failure may change with every try; those of a success do not.
@@ -239,8 +254,8 @@ async fn end<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
         Err(halt) => {
             // Whatever it is, the object must not stay for ever: an end is always tried again.
             let halt = Halt { kind: HaltKind::Retry, message: format!("deletion waits: {}", halt.message), ..halt };
-            let status = object.status().cloned().unwrap_or_default();
-            if let Err(error) = publish(object, context, status, &Err(halt.clone())).await {
+            let mut status = object.status().cloned().unwrap_or_default();
+            if let Err(error) = publish(object, context, &mut status, &Err(halt.clone())).await {
                 tracing::debug!(%error, "the condition of a deletion that waits could not be written");
             }
             later(object, context, &halt)
@@ -303,6 +318,30 @@ async fn skip<K: Reconcile>(invalid: &InvalidObject, object: &DeserializeGuard<K
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{ImageUpload, ImageUploadStatus};
+
+    #[test]
+    fn what_was_said_of_progress_is_taken_back() {
+        let mut object: ImageUpload = serde_json::from_value(json!({
+            "metadata": {"name": "web", "generation": 2},
+            "spec": {"application": "web", "version": "1.0.0", "images": []},
+        }))
+        .unwrap();
+        let failed = Err(Halt::retry(reason::STORE_UNAVAILABLE, "down"));
+        let mut status = ImageUploadStatus::default();
+        assert!(conclude(&object, &mut status, &failed, now()).1);
+        object.status = Some(status.clone());
+        assert!(!conclude(&object, &mut status, &failed, now()).1, "it is known already");
+
+        let working = Err(Halt::waiting(reason::PROGRESSING, "pulling"));
+        assert!(conclude(&object, &mut status, &working, now()).1);
+        assert_eq!(status.observed_generation, None, "nothing has come of it yet");
+        // The cluster says that it is being pulled, though the object as it was read does not.
+        let (before, differs) = conclude(&object, &mut status, &failed, now());
+        assert!(differs);
+        assert_eq!(ready(&before).unwrap().reason, reason::PROGRESSING);
+        assert_eq!(ready(&status.conditions).unwrap().reason, reason::STORE_UNAVAILABLE);
+    }
 
     #[test]
     fn a_time_is_spread_by_a_tenth() {
