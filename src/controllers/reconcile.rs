@@ -119,7 +119,8 @@ async fn run<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
         })
     };
     if let Err(error) = publish(object, context, &mut status, &outcome).await {
-        return later(object, context, &error.into());
+        // Whatever was refused, no condition tells of it: only trying again can.
+        return later(object, context, &Halt { kind: HaltKind::Retry, ..error.into() });
     }
     let uid = object.uid().unwrap_or_default();
     match outcome {
