@@ -1,7 +1,8 @@
 //! What all reconcilers have in common: one object in, one pipeline run, one status out.
 
-use std::{convert::Infallible, fmt::Debug, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt::Debug, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures::FutureExt;
 use jiff::Timestamp;
 use kube::{
     Resource, ResourceExt,
@@ -112,11 +113,7 @@ async fn run<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
         let message = "spec.suspend is set: everything stays as it is until it is unset";
         Err(Halt::waiting(reason::SUSPENDED, message))
     } else {
-        let pipeline = object.reconcile(context, &mut status);
-        tokio::time::timeout(K::TIMEOUT, pipeline).await.unwrap_or_else(|_| {
-            let message = format!("stopped after {} s without an end; it is tried again", K::TIMEOUT.as_secs());
-            Err(Halt::retry(reason::INTERNAL, message))
-        })
+        attempt(object.reconcile(context, &mut status), K::TIMEOUT).await
     };
     if let Err(error) = publish(object, context, &mut status, &outcome).await {
         // Whatever was refused, no condition tells of it: only trying again can.
@@ -129,6 +126,17 @@ async fn run<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
             (Outcome::Ready, ready.again.map_or_else(Action::await_change, |after| Action::requeue(spread(after))))
         }
         Err(halt) => later(object, context, &halt),
+    }
+}
+
+/// Runs a pipeline for as long as it may take. A defect that an object brings to light ends its pipeline only: the
+/// process would take every other object with it, and meet this one again at its next start.
+async fn attempt<T>(pipeline: impl Future<Output = Result<T, Halt>>, longest: Duration) -> Result<T, Halt> {
+    let halted = |message| Err(Halt::retry(reason::INTERNAL, message));
+    match tokio::time::timeout(longest, AssertUnwindSafe(pipeline).catch_unwind()).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => halted("a defect of the plane, which tells of it in its log; it is tried again".to_owned()),
+        Err(_) => halted(format!("stopped after {} s without an end; it is tried again", longest.as_secs())),
     }
 }
 
@@ -240,10 +248,7 @@ fn now() -> Timestamp {
 
 /// Records the end of the object and lets it go. While a store is down it stays, with a condition that says so.
 async fn end<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
-    let retired = tokio::time::timeout(K::TIMEOUT, object.retire(context)).await.unwrap_or_else(|_| {
-        Err(Halt::retry(reason::INTERNAL, format!("its end was not recorded within {} s", K::TIMEOUT.as_secs())))
-    });
-    let released = match retired {
+    let released = match attempt(object.retire(context), K::TIMEOUT).await {
         Ok(()) => release::<K>(object.meta(), context).await.map_err(Halt::from),
         Err(halt) => Err(halt),
     };
@@ -342,6 +347,16 @@ mod tests {
         assert!(differs);
         assert_eq!(ready(&before).unwrap().reason, reason::PROGRESSING);
         assert_eq!(ready(&status.conditions).unwrap().reason, reason::STORE_UNAVAILABLE);
+    }
+
+    #[tokio::test]
+    async fn a_pipeline_that_fails_by_a_defect_or_never_ends_is_tried_again() {
+        let minute = Duration::from_secs(60);
+        let defect = attempt::<()>(async { panic!("a defect") }, minute).await.unwrap_err();
+        let endless = attempt::<()>(std::future::pending(), Duration::from_millis(1)).await.unwrap_err();
+        assert_eq!((defect.kind, endless.kind), (HaltKind::Retry, HaltKind::Retry));
+        assert!(defect.message.contains("defect") && endless.message.contains("without an end"));
+        assert_eq!(attempt(async { Ok(1) }, minute).await, Ok(1));
     }
 
     #[test]
