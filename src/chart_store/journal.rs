@@ -95,6 +95,22 @@ struct Before {
     environment: Option<(EnvironmentRecord, Item)>,
 }
 
+impl Before {
+    /// Whether a fact that recurs is the state of its lane already.
+    ///
+    /// An environment's end and its renderings are states of two lanes, and each undoes the other's: what was rendered
+    /// before the end is rendered anew by an overlay that comes back, and that one's end is another.
+    fn is_so(&self, fact: &Fact) -> bool {
+        let ended = self.environment.as_ref().is_some_and(|(record, _)| record.removed);
+        let undone = match fact {
+            Fact::Rendered { .. } => ended,
+            Fact::EnvironmentRemoved { .. } => !ended,
+            _ => false,
+        };
+        !undone && self.lane.as_ref().is_some_and(|(lane, _)| lane.state == fact.state())
+    }
+}
+
 impl ChartStore {
     /// Records a fact: once, whoever tries, however often, and whatever dies in between.
     pub async fn record(&self, key: &ApplicationKey, entry: Entry) -> Result<Recorded, ChartStoreError> {
@@ -105,7 +121,7 @@ impl ChartStore {
                 tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=10 * u64::from(attempt)))).await;
             }
             let before = self.before(key, &entry.fact).await?;
-            if before.lane.as_ref().is_some_and(|(lane, _)| lane.state == entry.fact.state()) {
+            if before.is_so(&entry.fact) {
                 return Ok(Recorded::Already);
             }
             let id = event_id(self.plane(), key, &entry.fact, before.lane.as_ref().map(|(lane, _)| &lane.id));

@@ -55,6 +55,7 @@ contract!(
     a_release_is_recorded_once,
     the_same_version_with_other_content_is_refused,
     facts_that_recur_are_recorded_when_they_change,
+    an_environment_of_manifests_ends_and_comes_back,
     racing_writers_leave_one_chain,
     a_writer_whose_answer_was_lost_knows_its_own_event,
     a_purged_version_leaves_a_tombstone,
@@ -185,6 +186,29 @@ async fn the_same_version_with_other_content_is_refused(under: Under) {
     let unknown = Fact::Described { version: "9.0.0".into(), description: Description::default() };
     let unknown = store.record(&web(), by("maria", unknown)).await;
     assert!(matches!(unknown, Err(ChartStoreError::ReleaseUnknown { .. })), "{unknown:?}");
+    assert_whole(store).await;
+}
+
+/// Nothing is ever selected there, so that renderings alone tell of it.
+async fn an_environment_of_manifests_ends_and_comes_back(under: Under) {
+    let store = &under.store;
+    let rendered = Fact::Rendered {
+        environment: "prod".into(),
+        version: None,
+        artifact: Digest::of("artifact"),
+        inputs_digest: Digest::of("inputs"),
+        objects: 1,
+        images: vec![],
+    };
+    let removed = Fact::EnvironmentRemoved { environment: "prod".into() };
+    for _ in 0..3 {
+        for (fact, gone) in [(&rendered, false), (&removed, true)] {
+            let once = store.record(&web(), by("maria", fact.clone())).await.unwrap();
+            assert!(matches!(once, Recorded::Appended(_)), "{fact:?}");
+            assert_eq!(store.record(&web(), by("maria", fact.clone())).await.unwrap(), Recorded::Already);
+            assert_eq!(store.environment(&web(), "prod").await.unwrap().unwrap().removed, gone);
+        }
+    }
     assert_whole(store).await;
 }
 

@@ -203,6 +203,13 @@ async fn manifests_of_the_users_own_need_no_release() {
         let overlay = scene.plane.until_ready::<EnvironmentOverlay>("web.dev").await;
         assert_eq!(overlay.status.unwrap().artifact.unwrap().objects, 1);
         assert_eq!(scene.plane.journal("web").await, ["rendered dev -"]);
+
+        // The same once more is another life of the environment.
+        scene.plane.delete::<EnvironmentOverlay>("web.dev").await;
+        scene.overlay(json!({"base": {"manifests": [manifest]}})).await;
+        scene.plane.until_ready::<EnvironmentOverlay>("web.dev").await;
+        assert_eq!(scene.plane.journal("web").await, ["rendered dev -", "removed dev", "rendered dev -"]);
+        scene.plane.verify_at_rest().await;
     })
     .await;
 }
