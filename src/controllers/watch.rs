@@ -16,7 +16,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -54,9 +54,10 @@ pub async fn run(
         }
     };
 
-    let arrived = uploads.clone();
-    let arrivals =
-        ReceiverStream::new(completed).flat_map(move |key| futures::stream::iter(of_application(&arrived, &key)));
+    let woken = uploads.clone();
+    let turns = UnboundedReceiverStream::new(context.intakes.woken());
+    let arrivals = futures::stream::select(ReceiverStream::new(completed), turns)
+        .flat_map(move |key| futures::stream::iter(of_application(&woken, &key)));
     let of_chart = uploads.clone();
     let of_overlay = uploads.clone();
     let upload_controller = Controller::for_stream(upload_changes, uploads)

@@ -8,7 +8,7 @@ use super::request::{MAIN, Request};
 use crate::{
     api::{ArchiveSource, ImageUpload, ImageUploadStatus, LocalRef, ReferenceSource, UploadStatus, annotation, reason},
     chart_store::{SessionState, UploadSession},
-    controllers::{context::Context, outcome::Halt, reconcile::progress, sweep},
+    controllers::{context::Context, intake::Place, outcome::Halt, reconcile::progress, sweep},
     digest::Digest,
     image_harbor::{
         HarborError,
@@ -33,20 +33,34 @@ pub async fn acquire(
         (Some(archive), _) => from_upload(context, object, request, archive, status).await,
         (None, Some(reference)) => {
             status.upload = None;
+            let place = place(context, request)?;
             progress(object, context, status, format!("pulling {}", reference.image)).await?;
-            pull(context, request, reference).await
+            pull(context, request, reference, place).await
         }
         (None, None) => Err(Halt::stalled(reason::INVALID_SPEC, "the image has no source")),
     }
 }
 
-async fn pull(context: &Context, request: &Request<'_>, source: &ReferenceSource) -> Result<StoredImage, Halt> {
+/// Where a crowd of the namespace waits already, this one comes back when it is woken, or else by and by.
+fn place(context: &Context, request: &Request<'_>) -> Result<Place, Halt> {
+    context.intakes.line_up(&request.key).ok_or_else(|| {
+        let message = "waits until other images of the namespace have been taken in";
+        Halt::retry(reason::PROGRESSING, message)
+    })
+}
+
+async fn pull(
+    context: &Context,
+    request: &Request<'_>,
+    source: &ReferenceSource,
+    place: Place,
+) -> Result<StoredImage, Halt> {
     let auth = match &source.pull_secret_ref {
         Some(secret) => credentials(context, &request.key.namespace, secret, &source.image).await?,
         None => RegistryAuth::default(),
     };
     let limits = &context.installation.limits;
-    let _turn = context.intakes.turn(&request.key.namespace).await;
+    let _turn = place.turn().await;
     Ok(from_reference(&context.harbor, MAIN, &source.image, &auth, limits).await?)
 }
 
@@ -91,11 +105,12 @@ async fn from_upload(
             ),
         ));
     }
+    let place = place(context, request)?;
     progress(object, context, status, format!("taking in the image of the archive {}", archive.sha256)).await?;
     let chunks = context.chart_store.session_chunks(&session.id).await?;
     let staged = StagedArchive::new(context.harbor.clone(), session.id.clone(), chunks);
     let limits = &context.installation.limits;
-    let _turn = context.intakes.turn(&request.key.namespace).await;
+    let _turn = place.turn().await;
     match from_archive(&context.harbor, MAIN, &staged, &archive.sha256, limits).await {
         Ok(image) => Ok(image),
         Err(error) => {
