@@ -107,7 +107,7 @@ async fn the_journal_says_who_it_was() {
         plane.until_ready::<EnvironmentOverlay>("web.dev").await;
         let events = plane.events("web").await;
         let actor = |transition: &str| {
-            let event = events.iter().find(|event| event.fact.transition() == transition);
+            let event = events.iter().rfind(|event| event.fact.transition() == transition);
             event.map(|event| event.actor.clone()).unwrap_or_default()
         };
         assert_eq!(actor("stored"), "maria@shop.example");

@@ -1,5 +1,6 @@
 //! Objects that cannot be read as their kind: left from an older or looser schema.
 
+use k8s_openapi::api::admissionregistration::v1::MutatingAdmissionPolicyBinding;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client, Config, Resource,
@@ -53,14 +54,15 @@ async fn loosen<K: Resource<DynamicType = ()>>(client: &Client) {
     crds.patch(&name, &PatchParams::default(), &Patch::Merge(loose)).await.unwrap();
 }
 
-/// Creates an object as soon as the API server takes it: a looser schema is in force a moment after it was applied.
+/// Creates an object as soon as the API server takes it: a looser schema is in force a moment after it was applied, and
+/// a policy is out of force a moment after it was deleted.
 async fn create<K: Resource<DynamicType = ()>>(client: &Client, name: &str, spec: Value) {
     let kind = ApiResource::erase::<K>(&());
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), "default", &kind);
     let object = DynamicObject::new(name, &kind).data(json!({"spec": spec}));
     let created = async {
         while let Err(refused) = api.create(&PostParams::default(), &object).await {
-            assert!(matches!(&refused, kube::Error::Api(status) if status.code == 422), "{refused}");
+            assert!(matches!(&refused, kube::Error::Api(status) if matches!(status.code, 403 | 422)), "{refused}");
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(30), created)
@@ -75,6 +77,9 @@ async fn what_cannot_be_read_is_told_of_and_harms_nobody() {
     loosen::<ImageUpload>(&client).await;
     loosen::<HelmChart>(&client).await;
     loosen::<EnvironmentOverlay>(&client).await;
+    // Nor does whoever stamps changes understand them.
+    let stamps: Api<MutatingAdmissionPolicyBinding> = Api::all(client.clone());
+    stamps.delete("orbit-changed-by", &Default::default()).await.unwrap();
     create::<ImageUpload>(&client, "odd-upload", json!({"application": 7})).await;
     create::<HelmChart>(&client, "odd-chart", json!("not even an object")).await;
     create::<EnvironmentOverlay>(&client, "odd-overlay", json!({"application": "web", "environment": ["dev"]})).await;
