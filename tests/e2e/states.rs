@@ -46,6 +46,8 @@ async fn a_killed_controller_goes_on(state: State) {
     with_namespace(move |client, namespace| async move {
         let scene = Scene::of(client, &namespace, state, "Retain").await;
         let _controller = scene.plane.start().await;
+        // What is waited for may have been so before: whether it still is shows once there was a look.
+        scene.plane.until_reconciled("ImageUpload").await;
         scene.until(state).await;
         assert_eq!(scene.plane.journal("web").await, state.facts());
         scene.plane.verify().await;

@@ -143,10 +143,25 @@ impl Plane {
         assert!(outcome.good, "orbit {}: {}", arguments.join(" "), outcome.text);
     }
 
+    /// Waits until the running controller has come to the end of a reconciliation of this kind, as its metrics say.
+    pub async fn until_reconciled(&self, kind: &str) {
+        let counter = format!("orbit_reconciliations_total{{kind=\"{kind}\"");
+        let reconciled = async {
+            while !self.metrics().await.contains(&counter) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(self.patience, reconciled).await.expect("the controller reconciles");
+    }
+
+    async fn metrics(&self) -> String {
+        let url = format!("http://127.0.0.1:{}/metrics", self.health_port);
+        reqwest::get(url).await.unwrap().text().await.unwrap()
+    }
+
     /// How many writes of each kind the running controller has made, as its metrics say.
     pub async fn writes(&self) -> BTreeMap<String, u64> {
-        let url = format!("http://127.0.0.1:{}/metrics", self.health_port);
-        let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let text = self.metrics().await;
         let counted = text.lines().filter_map(|line| line.strip_prefix("orbit_external_writes_total{what=\""));
         counted
             .map(|line| {
