@@ -70,6 +70,8 @@ pub mod reason {
     pub const RENDER_TIMEOUT: &str = "RenderTimeout";
     /// The renderer died, twice.
     pub const RENDERER_FAILED: &str = "RendererFailed";
+    /// The object is none of its kind, or not one that this program knows.
+    pub const UNREADABLE: &str = "Unreadable";
     /// Something unforeseen; the message says what.
     pub const INTERNAL: &str = "InternalError";
 }

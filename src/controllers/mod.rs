@@ -16,6 +16,7 @@ mod outcome;
 pub mod probes;
 mod reconcile;
 mod sweep;
+mod unreadable;
 mod watch;
 
 pub use sweep::sweep;

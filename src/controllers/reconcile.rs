@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::{
     Resource, ResourceExt,
     api::{ObjectMeta, Patch, PatchParams},
-    core::{DeserializeGuard, NamespaceResourceScope, error_boundary::InvalidObject},
+    core::{DeserializeGuard, NamespaceResourceScope},
     runtime::{controller::Action, events::EventType},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -19,6 +19,7 @@ use super::{
     context::Context,
     metrics::Outcome,
     outcome::{Halt, HaltKind, Ready},
+    unreadable,
 };
 use crate::{
     api::{Condition, ConditionStatus, FINALIZER, annotation, condition_type, reason},
@@ -81,7 +82,7 @@ pub async fn drive<K: Reconcile>(
 ) -> Result<Action, Infallible> {
     let started = Instant::now();
     let (outcome, action) = match &object.0 {
-        Err(invalid) => (Outcome::Undecodable, skip::<K>(invalid, &object, &context).await),
+        Err(invalid) => (Outcome::Undecodable, unreadable::skip::<K>(invalid, &object, &context).await),
         Ok(object) => settle(object, &context).await,
     };
     context.metrics.reconciled(K::KIND, outcome, started.elapsed());
@@ -184,12 +185,16 @@ async fn publish<K: Reconcile>(
     status: &mut K::Status,
     outcome: &Result<Ready, Halt>,
 ) -> Result<(), kube::Error> {
-    let (before, differs) = conclude(object, status, outcome, now());
-    if !differs {
+    if !conclude(object, status, outcome, now()) {
         return Ok(());
     }
     context.apply_status(object, status).await?;
-    let (was, is) = (ready(&before), ready(K::common(status).conditions));
+    // Progress is for whoever looks. Told each time, a failure that is tried again would be news with every try.
+    if matches!(outcome, Err(halt) if halt.reason == reason::PROGRESSING) {
+        return Ok(());
+    }
+    let mut read = object.status().cloned().unwrap_or_default();
+    let (was, is) = (ready(K::common(&mut read).conditions), ready(K::common(status).conditions));
     let transition = match (was, is) {
         (Some(was), Some(is)) if !is_news(was, is) => None,
         (_, is) => is,
@@ -204,13 +209,8 @@ async fn publish<K: Reconcile>(
     Ok(())
 }
 
-/// Puts the outcome into the status: the conditions before it, and whether the cluster has to be told.
-fn conclude<K: Reconcile>(
-    object: &K,
-    status: &mut K::Status,
-    outcome: &Result<Ready, Halt>,
-    now: Timestamp,
-) -> (Vec<Condition>, bool) {
+/// Puts the outcome into the status, and says whether the cluster has to be told.
+fn conclude<K: Reconcile>(object: &K, status: &mut K::Status, outcome: &Result<Ready, Halt>, now: Timestamp) -> bool {
     let common = K::common(status);
     // What goes on or is tried again has not been dealt with: the request and the generation stay open.
     if !matches!(outcome, Err(halt) if halt.kind == HaltKind::Retry || halt.reason == reason::PROGRESSING) {
@@ -222,8 +222,7 @@ fn conclude<K: Reconcile>(
     // The object is as it was read; what was said of its progress since then has to be taken back.
     let mut read = object.status().cloned().unwrap_or_default();
     let progressed = *K::common(&mut read).conditions != before;
-    let differs = progressed || object.status() != Some(&*status);
-    (before, differs)
+    progressed || object.status() != Some(&*status)
 }
 
 /// Whether somebody wants to be told. The words of a failure may change with every try; those of a success do not.
@@ -242,7 +241,7 @@ fn bounded(requested_at: &str) -> String {
 }
 
 /// To the second, as Kubernetes writes times.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
@@ -277,7 +276,7 @@ async fn hold<K: Reconcile>(object: &K, context: &Context) -> Result<(), kube::E
 }
 
 /// Takes the finalizer off.
-async fn release<K: Reconcile>(meta: &ObjectMeta, context: &Context) -> Result<(), kube::Error> {
+pub(super) async fn release<K: Reconcile>(meta: &ObjectMeta, context: &Context) -> Result<(), kube::Error> {
     let others = meta.finalizers.iter().flatten().filter(|name| *name != FINALIZER).cloned().collect();
     match set_finalizers::<K>(meta, others, context).await {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
@@ -303,24 +302,6 @@ async fn set_finalizers<K: Reconcile>(
     Ok(())
 }
 
-/// An object that cannot be read as its kind harms no other: it is told of, and let go when it is deleted.
-async fn skip<K: Reconcile>(invalid: &InvalidObject, object: &DeserializeGuard<K>, context: &Context) -> Action {
-    let meta = &invalid.metadata;
-    let (namespace, name) = (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
-    tracing::warn!(kind = K::KIND, namespace, name, error = invalid.error, "an object cannot be read");
-    let held = meta.finalizers.iter().flatten().any(|name| name == FINALIZER);
-    if meta.deletion_timestamp.is_some() {
-        if held && let Err(error) = release::<K>(meta, context).await {
-            tracing::warn!(kind = K::KIND, namespace, name, %error, "an unreadable object could not be let go");
-            return Action::requeue(context.backoff.failed(meta.uid.as_deref().unwrap_or_default()));
-        }
-        return Action::await_change();
-    }
-    let note = format!("this object cannot be read as {}: {}. Nothing is done for it", K::KIND, invalid.error);
-    context.publish(object, EventType::Warning, "Unreadable", &note).await;
-    Action::await_change()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,17 +316,15 @@ mod tests {
         .unwrap();
         let failed = Err(Halt::retry(reason::STORE_UNAVAILABLE, "down"));
         let mut status = ImageUploadStatus::default();
-        assert!(conclude(&object, &mut status, &failed, now()).1);
+        assert!(conclude(&object, &mut status, &failed, now()));
         object.status = Some(status.clone());
-        assert!(!conclude(&object, &mut status, &failed, now()).1, "it is known already");
+        assert!(!conclude(&object, &mut status, &failed, now()), "it is known already");
 
         let working = Err(Halt::waiting(reason::PROGRESSING, "pulling"));
-        assert!(conclude(&object, &mut status, &working, now()).1);
+        assert!(conclude(&object, &mut status, &working, now()));
         assert_eq!(status.observed_generation, None, "nothing has come of it yet");
         // The cluster says that it is being pulled, though the object as it was read does not.
-        let (before, differs) = conclude(&object, &mut status, &failed, now());
-        assert!(differs);
-        assert_eq!(ready(&before).unwrap().reason, reason::PROGRESSING);
+        assert!(conclude(&object, &mut status, &failed, now()));
         assert_eq!(ready(&status.conditions).unwrap().reason, reason::STORE_UNAVAILABLE);
     }
 

@@ -95,9 +95,16 @@ async fn what_cannot_be_read_is_told_of_and_harms_nobody() {
     for name in ["odd-upload", "odd-chart", "odd-overlay"] {
         plane.until_told_of(name, "Unreadable").await;
     }
-    // Nothing holds them: they go when they are deleted.
     let kind = ApiResource::erase::<ImageUpload>(&());
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), "default", &kind);
+    let odd = api.get("odd-upload").await.unwrap();
+    let ready = &odd.data["status"]["conditions"][0];
+    assert_eq!(
+        (&ready["type"], &ready["status"], &ready["reason"]),
+        (&json!("Ready"), &json!("False"), &json!("Unreadable"))
+    );
+    assert!(ready["message"].as_str().unwrap().contains("Expected a string"), "{ready}");
+    // Nothing holds them: they go when they are deleted.
     let deleted = api.delete("odd-upload", &Default::default()).await.unwrap();
     assert!(deleted.is_right(), "it is gone at once: {deleted:?}");
     controller.stop().await;

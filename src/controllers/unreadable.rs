@@ -1,0 +1,97 @@
+//! An object that cannot be read as its kind harms no other: it is told so, and let go when it is deleted.
+
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
+    core::{DeserializeGuard, error_boundary::InvalidObject},
+    runtime::{controller::Action, events::EventType},
+};
+use serde_json::{Value, json};
+
+use super::{
+    conditions::conditions,
+    context::Context,
+    outcome::Halt,
+    reconcile::{Reconcile, now, release},
+};
+use crate::{
+    api::{Condition, FIELD_MANAGER, FINALIZER, reason},
+    failpoint,
+};
+
+/// Says what is wrong with it, or lets it go.
+pub async fn skip<K: Reconcile>(invalid: &InvalidObject, object: &DeserializeGuard<K>, context: &Context) -> Action {
+    let meta = &invalid.metadata;
+    let (namespace, name) = (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+    let outcome = match meta.deletion_timestamp {
+        None => tell::<K>(invalid, object, context).await,
+        Some(_) if meta.finalizers.iter().flatten().any(|name| name == FINALIZER) => release::<K>(meta, context).await,
+        Some(_) => Ok(()),
+    };
+    match outcome {
+        Ok(()) => Action::await_change(),
+        Err(error) => {
+            tracing::warn!(kind = K::KIND, namespace, name, %error, "an object that cannot be read waits");
+            Action::requeue(context.backoff.failed(meta.uid.as_deref().unwrap_or_default()))
+        }
+    }
+}
+
+/// A condition and an event, once. The status is taken and given back as it is, but for its conditions: whatever else it
+/// says stays the plane's own.
+async fn tell<K: Reconcile>(
+    invalid: &InvalidObject,
+    object: &DeserializeGuard<K>,
+    context: &Context,
+) -> Result<(), kube::Error> {
+    let meta = &invalid.metadata;
+    let resource = ApiResource::erase::<K>(&());
+    let namespace = meta.namespace.as_deref().unwrap_or_default();
+    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), namespace, &resource);
+    let name = meta.name.as_deref().unwrap_or_default();
+    let Some(mut raw) = api.get_opt(name).await? else { return Ok(()) };
+    let message = format!("this object cannot be read as {}: {}. Nothing is done for it", K::KIND, invalid.error);
+    let mut status = raw.data.get_mut("status").map_or_else(|| json!({}), Value::take);
+    let Some(wanted) = with_conditions(&mut status, &message, meta.generation) else { return Ok(()) };
+    status["conditions"] = wanted;
+    let patch = json!({
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {"uid": meta.uid},
+        "status": status,
+    });
+    match api.patch_status(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&patch)).await {
+        Ok(_) => failpoint::after_write("apply status"),
+        // What is too odd for the plane may be so for the API server. The event remains.
+        Err(kube::Error::Api(refusal)) => {
+            tracing::warn!(kind = K::KIND, namespace, name, %refusal, "no condition could be set")
+        }
+        Err(error) => return Err(error),
+    }
+    context.publish(object, EventType::Warning, reason::UNREADABLE, &message).await;
+    Ok(())
+}
+
+/// The conditions that are to be, unless they are.
+fn with_conditions(status: &mut Value, message: &str, generation: Option<i64>) -> Option<Value> {
+    let before: Vec<Condition> =
+        status.get("conditions").cloned().and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default();
+    let wanted = conditions(&before, &Err(Halt::stalled(reason::UNREADABLE, message)), generation, now());
+    (wanted != before).then(|| json!(wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_told_once() {
+        let mut status = json!({"release": {"version": 7}});
+        let told = with_conditions(&mut status, "no", Some(1)).expect("it was not told yet");
+        assert_eq!(told[1]["type"], "Stalled");
+        status["conditions"] = told;
+        assert_eq!(with_conditions(&mut status, "no", Some(1)), None);
+        assert!(with_conditions(&mut status, "no, for another reason", Some(1)).is_some());
+        assert_eq!(status["release"]["version"], 7);
+    }
+}
