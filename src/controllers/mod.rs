@@ -15,6 +15,7 @@ pub mod metrics;
 mod outcome;
 pub mod probes;
 mod reconcile;
+mod secrets;
 mod sweep;
 mod unreadable;
 mod watch;

@@ -1,11 +1,11 @@
 //! `EnvironmentOverlay`: from the stored releases to one environment's final manifests.
 //!
-//! select → render → report. What was rendered last stays until something newer is rendered whole.
+//! refuse secrets → select → render → report. What was rendered last stays until something newer is rendered whole.
 
 mod render;
 mod select;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::SignedDuration;
 use kube::ResourceExt;
@@ -14,6 +14,7 @@ use super::{
     context::Context,
     outcome::{Halt, Ready},
     reconcile::{Common, Reconcile},
+    secrets,
 };
 use crate::{
     api::{EnvironmentOverlay, EnvironmentOverlaySpec, EnvironmentOverlayStatus, OverlayArtifact},
@@ -48,6 +49,7 @@ impl Reconcile for EnvironmentOverlay {
     }
 
     async fn reconcile(&self, context: &Context, status: &mut EnvironmentOverlayStatus) -> Result<Ready, Halt> {
+        secrets::refuse(self, configs(&self.spec))?;
         let key = ApplicationKey::new(self.namespace().unwrap_or_default(), &self.spec.application);
         let (base, version) = if self.spec.base.manifests.is_empty() {
             let selected = match select::select(context, self, &key).await? {
@@ -82,6 +84,17 @@ impl Reconcile for EnvironmentOverlay {
     }
 }
 
+/// What becomes ConfigMaps, and where it is: the value that generated charts have for it, and Kustomize's.
+fn configs(spec: &EnvironmentOverlaySpec) -> Vec<(String, BTreeMap<String, String>)> {
+    let value = spec.values.iter().filter_map(|values| values.0.get("config")?.as_object());
+    let value = value.map(|config| {
+        let texts = config.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+        ("spec.values.config".to_owned(), texts.collect())
+    });
+    let maps = spec.kustomize.iter().flat_map(|kustomize| &kustomize.config_maps);
+    value.chain(maps.map(|map| (format!("spec.kustomize.configMaps.{}", map.name), map.data.clone()))).collect()
+}
+
 fn rendered(version: Option<&str>, artifact: &OverlayArtifact) -> String {
     let what = version.map_or_else(|| "its own manifests".to_owned(), |version| format!("version {version}"));
     let objects = artifact.objects;
@@ -96,6 +109,34 @@ fn interval(spec: &EnvironmentOverlaySpec) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{annotation, reason};
+
+    #[test]
+    fn what_looks_like_a_secret_is_refused_wherever_it_becomes_a_config_map() {
+        let overlay = |annotations: serde_json::Value| -> EnvironmentOverlay {
+            serde_json::from_value(serde_json::json!({
+                "metadata": {"name": "web.prod", "annotations": annotations},
+                "spec": {
+                    "application": "web",
+                    "environment": "prod",
+                    "values": {"config": {"LOG_LEVEL": "info", "RETRIES": 3, "DB_PASSWORD": "k3Jh8sd9fHs2LmQ0"}},
+                    "kustomize": {"configMaps": [{"name": "more", "data": {"API_TOKEN": "w8Zq1xP0vB7nC5dK"}}]},
+                },
+            }))
+            .unwrap()
+        };
+        let careless = overlay(serde_json::json!({}));
+        let halt = secrets::refuse(&careless, configs(&careless.spec)).unwrap_err();
+        assert_eq!(halt.reason, reason::SECRET_IN_CONFIG);
+        for place in ["spec.values.config.DB_PASSWORD", "spec.kustomize.configMaps.more.API_TOKEN"] {
+            assert!(halt.message.contains(place), "{}", halt.message);
+        }
+        for said_too_much in ["k3Jh8sd9fHs2LmQ0", "w8Zq1xP0vB7nC5dK", "LOG_LEVEL"] {
+            assert!(!halt.message.contains(said_too_much), "{}", halt.message);
+        }
+        let insisting = overlay(serde_json::json!({annotation::SECRETS_IN_CONFIG: "allow"}));
+        assert_eq!(secrets::refuse(&insisting, configs(&insisting.spec)), Ok(()));
+    }
 
     #[test]
     fn an_interval_is_read_and_bounded() {

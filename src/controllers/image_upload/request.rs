@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use kube::ResourceExt;
 
 use crate::{
-    api::{ImageSource, ImageUpload, ImageUploadSpec, ImageUploadStatus, annotation, reason},
-    controllers::outcome::Halt,
-    manifestor::secret_findings,
+    api::{ImageSource, ImageUpload, ImageUploadSpec, ImageUploadStatus, reason},
+    controllers::{outcome::Halt, secrets},
     release::{ApplicationKey, Description, ReleaseRecord},
 };
 
@@ -48,7 +47,8 @@ impl<'a> Request<'a> {
         if image.source.reference.is_some() == image.source.archive.is_some() {
             return Err(invalid("the image's source needs exactly one of reference and archive".into()));
         }
-        refuse_secrets(object)?;
+        // A release is for ever. This comes before anything is stored anywhere.
+        secrets::refuse(object, [("spec.config", &spec.config)])?;
         Ok(Self {
             key: ApplicationKey::new(object.namespace().unwrap_or_default(), &spec.application),
             spec,
@@ -113,24 +113,4 @@ impl<'a> Request<'a> {
         // The same image may come by another way: its content tells.
         Ok(Standing::Missing)
     }
-}
-
-/// A release is for ever, a secret must not be. This comes before anything is stored anywhere.
-fn refuse_secrets(object: &ImageUpload) -> Result<(), Halt> {
-    if object.annotations().get(annotation::SECRETS_IN_CONFIG).is_some_and(|value| value == "allow") {
-        return Ok(());
-    }
-    let findings = secret_findings(&object.spec.config);
-    if findings.is_empty() {
-        return Ok(());
-    }
-    let findings: Vec<String> = findings.iter().map(|f| format!("spec.config.{}: {}", f.key, f.why)).collect();
-    Err(Halt::stalled(
-        reason::SECRET_IN_CONFIG,
-        format!(
-            "{}. Put it into a Secret and name that in spec.workload.secretRefs; if it is none, annotate the ImageUpload with {}=allow",
-            findings.join("; "),
-            annotation::SECRETS_IN_CONFIG
-        ),
-    ))
 }
