@@ -36,9 +36,10 @@ async fn last_version(context: &Context, object: &ImageUpload, key: &Application
 
 /// Gives up every release that the object had stored and that no other ImageUpload names.
 async fn purge(context: &Context, object: &ImageUpload, key: &ApplicationKey) -> Result<(), Halt> {
-    let named = named_by_others(context, object, key).await?;
     let name = object.name_any();
     let _alone = context.alone_with(key).await;
+    // Not before: whoever had the application to itself until now may have stored for an ImageUpload that is new.
+    let named = named_by_others(context, object, key).await?;
     let records = context.chart_store.all_releases(key).await?;
     let standing = |record: &&ReleaseRecord| record.purged_at.is_none();
     let (gone, kept): (Vec<_>, Vec<_>) = records.iter().filter(standing).partition(|record| {
