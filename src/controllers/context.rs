@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use url::Url;
 
-use super::{backoff::Backoff, intake::Intakes, metrics::Metrics, outcome::Halt};
+use super::{backoff::Backoff, intake::Intakes, metrics::Metrics, outcome::Halt, refusals::Refusals};
 use crate::{
     api::{FIELD_MANAGER, annotation},
     chart_store::{ChartStore, SpecText},
@@ -66,6 +66,8 @@ pub struct Context {
     pub installation: Installation,
     /// Who may take an image in.
     pub intakes: Intakes,
+    /// What could not be rendered.
+    pub refusals: Refusals,
     /// Failures in a row.
     pub backoff: Backoff,
     /// Counters.
@@ -93,6 +95,7 @@ impl Context {
             renderer,
             installation,
             intakes: Intakes::default(),
+            refusals: Refusals::default(),
             backoff: Backoff::default(),
             metrics: Metrics::default(),
             recorder,

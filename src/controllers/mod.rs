@@ -15,6 +15,7 @@ pub mod metrics;
 mod outcome;
 pub mod probes;
 mod reconcile;
+mod refusals;
 mod secrets;
 mod sweep;
 mod unreadable;

@@ -164,7 +164,8 @@ impl From<RenderError> for Halt {
         match error {
             RenderError::Refused(failure) => Self::stalled(failure.reason.clone(), failure.to_string()),
             RenderError::Worker(error @ WorkerError::Timeout(_)) => {
-                Self::stalled(reason::RENDER_TIMEOUT, error.to_string())
+                // It may have been the machine's fault.
+                Self::stalled_outside(reason::RENDER_TIMEOUT, error.to_string())
             }
             RenderError::Worker(error) => Self::retry(reason::RENDERER_FAILED, error.to_string()),
         }

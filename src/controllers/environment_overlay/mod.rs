@@ -71,6 +71,7 @@ impl Reconcile for EnvironmentOverlay {
     }
 
     async fn retire(&self, context: &Context) -> Result<(), Halt> {
+        context.refusals.forget(&self.uid().unwrap_or_default());
         let key = ApplicationKey::new(self.namespace().unwrap_or_default(), &self.spec.application);
         let environment = &self.spec.environment;
         let known = context.chart_store.environment(&key, environment).await?;

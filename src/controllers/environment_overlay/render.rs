@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use kube::ResourceExt;
 
 use crate::{
-    api::{EnvironmentOverlay, OverlayArtifact, OverlayImage, reason},
+    api::{EnvironmentOverlay, OverlayArtifact, OverlayImage, annotation, reason},
     chart_store::{Entry, Fact, RenderedRecord},
     controllers::{
         context::{Context, PLANE},
@@ -53,7 +53,19 @@ pub async fn render(
         Some(version) => Some(STANDARD.encode(package(context, key, version).await?)),
         None => None,
     };
-    let rendering = render_twice(context, &inputs, chart).await?;
+    let uid = object.uid().unwrap_or_default();
+    let question = Digest::of_canonical(&(inputs_digest, object.annotations().get(annotation::REQUESTED_AT)));
+    if let Some(halt) = context.refusals.standing(&uid, &question) {
+        return Err(halt);
+    }
+    let rendering = match render_twice(context, &inputs, chart).await {
+        Ok(rendering) => rendering,
+        Err(halt) => {
+            context.refusals.remember(&uid, question, &halt);
+            return Err(halt);
+        }
+    };
+    context.refusals.forget(&uid);
     let artifact = publish(context, key, &rendering, &object.name_any(), version).await?;
     let record = RenderedRecord {
         version: version.map(str::to_owned),
