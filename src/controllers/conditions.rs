@@ -52,6 +52,11 @@ pub fn conditions(
     wanted
 }
 
+/// To the second, as Kubernetes writes times.
+pub fn now() -> Timestamp {
+    Timestamp::from_second(Timestamp::now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
 /// The condition of this type, if it is true.
 pub fn find_true<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
     conditions.iter().find(|c| c.type_ == type_ && c.status == ConditionStatus::True)

@@ -7,6 +7,7 @@ mod backoff;
 mod conditions;
 pub mod context;
 mod environment_overlay;
+mod finalizers;
 mod helm_chart;
 mod image_upload;
 pub mod install;

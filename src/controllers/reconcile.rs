@@ -6,25 +6,21 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use kube::{
     Resource, ResourceExt,
-    api::{ObjectMeta, Patch, PatchParams},
     core::{DeserializeGuard, NamespaceResourceScope},
     runtime::{controller::Action, events::EventType},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    conditions::conditions,
+    conditions::{conditions, now},
     context::Context,
+    finalizers,
     metrics::Outcome,
     outcome::{Halt, HaltKind, Ready},
     unreadable,
 };
-use crate::{
-    api::{Condition, ConditionStatus, FINALIZER, annotation, condition_type, reason},
-    failpoint,
-};
+use crate::api::{Condition, ConditionStatus, annotation, condition_type, reason};
 
 /// The part of a status that every kind has.
 pub struct Common<'a> {
@@ -91,14 +87,13 @@ pub async fn drive<K: Reconcile>(
 
 /// Runs the pipeline, or at its end the last step of it; the journal has the end before the object goes.
 async fn settle<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
-    let held = object.finalizers().iter().any(|name| name == FINALIZER);
-    match (object.meta().deletion_timestamp.is_some(), held) {
+    match (object.meta().deletion_timestamp.is_some(), finalizers::is_held(object.meta())) {
         (true, true) => end(object, context).await,
         (true, false) => {
             context.backoff.forget(&object.uid().unwrap_or_default());
             (Outcome::Deleted, Action::await_change())
         }
-        (false, false) if K::HELD => match hold(object, context).await {
+        (false, false) if K::HELD => match finalizers::hold::<K>(object.meta(), context).await {
             // The finalizer brings the object back here.
             Ok(()) => (Outcome::Waiting, Action::await_change()),
             Err(error) => later(object, context, &error.into()),
@@ -240,15 +235,10 @@ fn bounded(requested_at: &str) -> String {
     requested_at.chars().take(256).collect()
 }
 
-/// To the second, as Kubernetes writes times.
-pub(super) fn now() -> Timestamp {
-    Timestamp::from_second(Timestamp::now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
 /// Records the end of the object and lets it go. While a store is down it stays, with a condition that says so.
 async fn end<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
     let released = match attempt(object.retire(context), K::TIMEOUT).await {
-        Ok(()) => release::<K>(object.meta(), context).await.map_err(Halt::from),
+        Ok(()) => finalizers::release::<K>(object.meta(), context).await.map_err(Halt::from),
         Err(halt) => Err(halt),
     };
     match released {
@@ -268,42 +258,10 @@ async fn end<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
     }
 }
 
-/// Puts the finalizer on, unless the object changed meanwhile (then the change brings it back).
-async fn hold<K: Reconcile>(object: &K, context: &Context) -> Result<(), kube::Error> {
-    let mut finalizers = object.finalizers().to_vec();
-    finalizers.push(FINALIZER.to_owned());
-    set_finalizers::<K>(object.meta(), finalizers, context).await
-}
-
-/// Takes the finalizer off.
-pub(super) async fn release<K: Reconcile>(meta: &ObjectMeta, context: &Context) -> Result<(), kube::Error> {
-    let others = meta.finalizers.iter().flatten().filter(|name| *name != FINALIZER).cloned().collect();
-    match set_finalizers::<K>(meta, others, context).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        result => result,
-    }
-}
-
-async fn set_finalizers<K: Reconcile>(
-    meta: &ObjectMeta,
-    finalizers: Vec<String>,
-    context: &Context,
-) -> Result<(), kube::Error> {
-    let patch = json!({"metadata": {
-        "uid": meta.uid,
-        "resourceVersion": meta.resource_version,
-        "finalizers": finalizers,
-    }});
-    // By metadata alone: it must also work for what is no valid object of its kind.
-    let api = context.api::<K>(meta.namespace.as_deref().unwrap_or_default());
-    api.patch_metadata(meta.name.as_deref().unwrap_or_default(), &PatchParams::default(), &Patch::Merge(&patch))
-        .await?;
-    failpoint::after_write("finalizers");
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::api::{ImageUpload, ImageUploadStatus};
 

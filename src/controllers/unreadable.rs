@@ -1,37 +1,43 @@
 //! An object that cannot be read as its kind harms no other: it is told so, and let go when it is deleted.
 
+use std::fmt::Debug;
+
 use kube::{
-    Api,
+    Api, Resource,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
-    core::{DeserializeGuard, error_boundary::InvalidObject},
+    core::{DeserializeGuard, NamespaceResourceScope, error_boundary::InvalidObject},
     runtime::{controller::Action, events::EventType},
 };
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
-    conditions::conditions,
+    conditions::{conditions, now},
     context::Context,
+    finalizers,
     outcome::Halt,
-    reconcile::{Reconcile, now, release},
 };
 use crate::{
-    api::{Condition, FIELD_MANAGER, FINALIZER, reason},
+    api::{Condition, FIELD_MANAGER, reason},
     failpoint,
 };
 
 /// Says what is wrong with it, or lets it go.
-pub async fn skip<K: Reconcile>(invalid: &InvalidObject, object: &DeserializeGuard<K>, context: &Context) -> Action {
+pub async fn skip<K>(invalid: &InvalidObject, object: &DeserializeGuard<K>, context: &Context) -> Action
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+{
     let meta = &invalid.metadata;
     let (namespace, name) = (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
     let outcome = match meta.deletion_timestamp {
         None => tell::<K>(invalid, object, context).await,
-        Some(_) if meta.finalizers.iter().flatten().any(|name| name == FINALIZER) => release::<K>(meta, context).await,
+        Some(_) if finalizers::is_held(meta) => finalizers::release::<K>(meta, context).await,
         Some(_) => Ok(()),
     };
     match outcome {
         Ok(()) => Action::await_change(),
         Err(error) => {
-            tracing::warn!(kind = K::KIND, namespace, name, %error, "an object that cannot be read waits");
+            tracing::warn!(kind = %K::kind(&()), namespace, name, %error, "an object that cannot be read waits");
             Action::requeue(context.backoff.failed(meta.uid.as_deref().unwrap_or_default()))
         }
     }
@@ -39,18 +45,17 @@ pub async fn skip<K: Reconcile>(invalid: &InvalidObject, object: &DeserializeGua
 
 /// A condition and an event, once. The status is taken and given back as it is, but for its conditions: whatever else it
 /// says stays the plane's own.
-async fn tell<K: Reconcile>(
-    invalid: &InvalidObject,
-    object: &DeserializeGuard<K>,
-    context: &Context,
-) -> Result<(), kube::Error> {
+async fn tell<K>(invalid: &InvalidObject, object: &DeserializeGuard<K>, context: &Context) -> Result<(), kube::Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+{
     let meta = &invalid.metadata;
     let resource = ApiResource::erase::<K>(&());
     let namespace = meta.namespace.as_deref().unwrap_or_default();
     let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), namespace, &resource);
     let name = meta.name.as_deref().unwrap_or_default();
     let Some(mut raw) = api.get_opt(name).await? else { return Ok(()) };
-    let message = format!("this object cannot be read as {}: {}. Nothing is done for it", K::KIND, invalid.error);
+    let message = format!("this object cannot be read as {}: {}. Nothing is done for it", K::kind(&()), invalid.error);
     let mut status = raw.data.get_mut("status").map_or_else(|| json!({}), Value::take);
     let Some(wanted) = with_conditions(&mut status, &message, meta.generation) else { return Ok(()) };
     status["conditions"] = wanted;
@@ -64,7 +69,7 @@ async fn tell<K: Reconcile>(
         Ok(_) => failpoint::after_write("apply status"),
         // What is too odd for the plane may be so for the API server. The event remains.
         Err(kube::Error::Api(refusal)) => {
-            tracing::warn!(kind = K::KIND, namespace, name, %refusal, "no condition could be set")
+            tracing::warn!(kind = %K::kind(&()), namespace, name, %refusal, "no condition could be set")
         }
         Err(error) => return Err(error),
     }
