@@ -134,7 +134,10 @@ pub(super) fn changes(
                 images: images.clone(),
                 at: event.time,
             };
-            of_environment(EnvironmentRecord { rendered: Some(rendered), removed: false, ..named(name, environment) })
+            let record = named(name, environment);
+            // An environment that runs manifests of its own runs no version.
+            let selected = record.selected.clone().filter(|_| version.is_some());
+            of_environment(EnvironmentRecord { selected, rendered: Some(rendered), removed: false, ..record })
         }
         Fact::EnvironmentRemoved { environment: name } => {
             of_environment(EnvironmentRecord { selected: None, removed: true, ..named(name, environment) })

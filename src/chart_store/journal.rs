@@ -98,12 +98,18 @@ struct Before {
 impl Before {
     /// Whether a fact that recurs is the state of its lane already.
     ///
-    /// An environment's end and its renderings are states of two lanes, and each undoes the other's: what was rendered
-    /// before the end is rendered anew by an overlay that comes back, and that one's end is another.
+    /// An environment's selections and end on the one hand and its renderings on the other are states of two lanes, and
+    /// each may undo the other's: what was rendered before the end is rendered anew by an overlay that comes back, and
+    /// that one's end is another; manifests of its own, rendered, take the place of what is selected, and the other way
+    /// round.
     fn is_so(&self, fact: &Fact) -> bool {
-        let ended = self.environment.as_ref().is_some_and(|(record, _)| record.removed);
+        let environment = self.environment.as_ref().map(|(record, _)| record);
+        let ended = environment.is_some_and(|record| record.removed);
+        let has_selected = environment.is_some_and(|record| record.selected.is_some());
         let undone = match fact {
+            Fact::Rendered { version: None, .. } => ended || has_selected,
             Fact::Rendered { .. } => ended,
+            Fact::Selected { .. } => !has_selected,
             Fact::EnvironmentRemoved { .. } => !ended,
             _ => false,
         };

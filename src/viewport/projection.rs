@@ -41,18 +41,11 @@ pub fn project(event: &Event) -> Vec<Change> {
         Fact::Rendered { environment, version, artifact, inputs_digest, objects, images } => {
             changes.rendered(environment, version.as_deref(), (*artifact, *inputs_digest), *objects, images);
         }
-        Fact::EnvironmentRemoved { environment } => changes.put(
-            &ENVIRONMENTS,
-            [
-                ("environment", environment.as_str().into()),
-                ("version", Value::Null),
-                ("chart_digest", Value::Null),
-                ("reason", Value::Null),
-                ("selected_at", Value::Null),
-                ("selected_by", Value::Null),
-                ("removed_at", event.time.into()),
-            ],
-        ),
+        Fact::EnvironmentRemoved { environment } => {
+            changes.deselected(environment);
+            let removed = [("environment", environment.as_str().into()), ("removed_at", event.time.into())];
+            changes.put(&ENVIRONMENTS, removed);
+        }
         Fact::UploadDeleted { version, retention_policy } => changes.set(
             &UPLOADS,
             [
@@ -236,6 +229,21 @@ impl Changes<'_> {
         );
     }
 
+    /// Nothing is selected in an environment any more: it is gone, or runs manifests of its own.
+    fn deselected(&mut self, environment: &str) {
+        self.put(
+            &ENVIRONMENTS,
+            [
+                ("environment", environment.into()),
+                ("version", Value::Null),
+                ("chart_digest", Value::Null),
+                ("reason", Value::Null),
+                ("selected_at", Value::Null),
+                ("selected_by", Value::Null),
+            ],
+        );
+    }
+
     fn rendered(
         &mut self,
         environment: &str,
@@ -245,6 +253,9 @@ impl Changes<'_> {
         images: &[OverlayImage],
     ) {
         let event = self.event;
+        if version.is_none() {
+            self.deselected(environment);
+        }
         self.put(
             &ENVIRONMENTS,
             [

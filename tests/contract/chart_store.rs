@@ -56,6 +56,7 @@ contract!(
     the_same_version_with_other_content_is_refused,
     facts_that_recur_are_recorded_when_they_change,
     an_environment_of_manifests_ends_and_comes_back,
+    manifests_and_versions_take_turns,
     racing_writers_leave_one_chain,
     a_writer_whose_answer_was_lost_knows_its_own_event,
     a_purged_version_leaves_a_tombstone,
@@ -189,17 +190,34 @@ async fn the_same_version_with_other_content_is_refused(under: Under) {
     assert_whole(store).await;
 }
 
-/// Nothing is ever selected there, so that renderings alone tell of it.
-async fn an_environment_of_manifests_ends_and_comes_back(under: Under) {
-    let store = &under.store;
-    let rendered = Fact::Rendered {
+fn rendered_manifests() -> Fact {
+    Fact::Rendered {
         environment: "prod".into(),
         version: None,
         artifact: Digest::of("artifact"),
         inputs_digest: Digest::of("inputs"),
         objects: 1,
         images: vec![],
-    };
+    }
+}
+
+async fn manifests_and_versions_take_turns(under: Under) {
+    let store = &under.store;
+    for _ in 0..3 {
+        for (entry, runs) in [(selected("1.0.0"), Some("1.0.0")), (by("maria", rendered_manifests()), None)] {
+            assert!(matches!(store.record(&web(), entry.clone()).await.unwrap(), Recorded::Appended(_)));
+            assert_eq!(store.record(&web(), entry).await.unwrap(), Recorded::Already);
+            let environment = store.environment(&web(), "prod").await.unwrap().unwrap();
+            assert_eq!(environment.selected.map(|selection| selection.version).as_deref(), runs);
+        }
+    }
+    assert_whole(store).await;
+}
+
+/// Nothing is ever selected there, so that renderings alone tell of it.
+async fn an_environment_of_manifests_ends_and_comes_back(under: Under) {
+    let store = &under.store;
+    let rendered = rendered_manifests();
     let removed = Fact::EnvironmentRemoved { environment: "prod".into() };
     for _ in 0..3 {
         for (fact, gone) in [(&rendered, false), (&removed, true)] {

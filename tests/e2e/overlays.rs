@@ -209,6 +209,26 @@ async fn manifests_of_the_users_own_need_no_release() {
         scene.overlay(json!({"base": {"manifests": [manifest]}})).await;
         scene.plane.until_ready::<EnvironmentOverlay>("web.dev").await;
         assert_eq!(scene.plane.journal("web").await, ["rendered dev -", "removed dev", "rendered dev -"]);
+
+        // A chart and manifests of its own take turns: what runs is what was asked for last, and nothing else is selected.
+        scene.release("1.0.0", &["dev"]).await;
+        let store = scene.plane.chart_store().await;
+        for _ in 0..2 {
+            scene.overlay(json!({})).await;
+            scene.until_runs("1.0.0").await;
+            scene.overlay(json!({"base": {"manifests": [manifest]}})).await;
+            scene
+                .plane
+                .until("web.dev", "of its own again", |overlay: &EnvironmentOverlay| {
+                    let status = overlay.status.as_ref().unwrap();
+                    status.selected.is_none()
+                        && condition(overlay, condition_type::READY).is_some_and(|c| c.reason == reason::SUCCEEDED)
+                })
+                .await;
+            let environment = store.environment(&scene.plane.key("web"), "dev").await.unwrap().unwrap();
+            assert_eq!(environment.selected, None);
+        }
+        assert_eq!(scene.selections().await.len(), 2);
         scene.plane.verify_at_rest().await;
     })
     .await;

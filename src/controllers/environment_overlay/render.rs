@@ -5,7 +5,7 @@ use kube::ResourceExt;
 
 use crate::{
     api::{EnvironmentOverlay, OverlayArtifact, OverlayImage, annotation, reason},
-    chart_store::{Entry, Fact, RenderedRecord},
+    chart_store::{Entry, EnvironmentRecord, Fact, RenderedRecord},
     controllers::{
         context::{Context, PLANE},
         outcome::Halt,
@@ -44,7 +44,9 @@ pub async fn render(
     let inputs_digest = inputs.digest();
     let environment = &object.spec.environment;
     let known = context.chart_store.environment(key, environment).await?;
-    let known = known.filter(|record| !record.removed).and_then(|record| record.rendered);
+    // Manifests of its own that were rendered before something was selected have to be recorded anew.
+    let stands = |record: &EnvironmentRecord| !record.removed && record.selected.is_some() == version.is_some();
+    let known = known.filter(stands).and_then(|record| record.rendered);
     if let Some(known) = known.filter(|known| known.inputs_digest == inputs_digest) {
         return Ok(as_recorded(known));
     }

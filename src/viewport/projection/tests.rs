@@ -143,6 +143,23 @@ fn an_environment_that_comes_back_keeps_what_was_rendered() {
 }
 
 #[test]
+fn manifests_of_its_own_take_the_place_of_a_version() {
+    let own = Fact::Rendered {
+        environment: "prod".into(),
+        version: None,
+        artifact: Digest::of("own"),
+        inputs_digest: Digest::of("inputs"),
+        objects: 1,
+        images: vec![],
+    };
+    let rows = rows([selected("1.0.0"), rendered("1.0.0"), own]);
+    assert_eq!(
+        columns(&rows, &ENVIRONMENTS, &["version", "rendered_version", "rendered_seq"]).concat(),
+        ["-", "-", "3"]
+    );
+}
+
+#[test]
 fn every_rendering_stays_with_its_images() {
     let rows = rows([selected("1.0.0"), rendered("1.0.0"), selected("2.0.0"), rendered("2.0.0")]);
     assert_eq!(columns(&rows, &OVERLAYS, &["seq", "version"]), [["2", "1.0.0"], ["4", "2.0.0"]]);
