@@ -1,5 +1,7 @@
 //! Why the Chart Store did not do as asked, for the person who reads it in a condition.
 
+use std::path::PathBuf;
+
 use super::table::TableError;
 use crate::{digest::Digest, release::ApplicationKey};
 
@@ -59,6 +61,15 @@ pub enum ChartStoreError {
     PlaneName {
         /// The name.
         name: String,
+    },
+    /// Nothing was ever stored there.
+    #[error(
+        "{} holds no Chart Store: name the directory that the controller was started with (--data-dir or ORBIT_DATA_DIR), or its table (--dynamodb-table)",
+        .directory.display()
+    )]
+    Missing {
+        /// Where it was looked for.
+        directory: PathBuf,
     },
     /// It does not fit into the database.
     #[error("too large for the Chart Store: {0}")]

@@ -27,6 +27,6 @@ pub use layout::HEAD_PARTITIONS;
 pub use lookup::ReleaseRef;
 pub use sessions::{Advance, SessionState, UploadSession};
 pub use sqlite::SqliteTable;
-pub use store::{ChartStore, Page, open};
+pub use store::{ChartStore, Page, open, open_existing};
 pub use table::{Action, Condition, Item, ItemKey, Range, Table, TableError, Write, etag};
 pub use verify::{Finding, verify};

@@ -31,6 +31,11 @@ pub struct SqliteTable {
 }
 
 impl SqliteTable {
+    /// Whether the directory holds such a database.
+    pub fn exists(directory: &Path) -> bool {
+        directory.join(FILE_NAME).exists()
+    }
+
     /// Opens the database in a directory; both are made when missing, readable to their owner only.
     pub async fn open(directory: &Path) -> Result<Self, TableError> {
         let path = directory.join(FILE_NAME);

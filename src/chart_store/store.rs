@@ -41,6 +41,16 @@ pub async fn open(settings: &StoreSettings) -> Result<ChartStore, ChartStoreErro
     ChartStore::on(settings.plane(), table)
 }
 
+/// Opens the store for a command that looks at what is there: of one that was never written it would say that all is
+/// well.
+pub async fn open_existing(settings: &StoreSettings) -> Result<ChartStore, ChartStoreError> {
+    let directory = settings.data_dir();
+    if settings.dynamodb_table.is_none() && !SqliteTable::exists(&directory) {
+        return Err(ChartStoreError::Missing { directory });
+    }
+    open(settings).await
+}
+
 impl ChartStore {
     /// The store of a plane on a table.
     pub fn on(plane: &str, table: Arc<dyn Table>) -> Result<Self, ChartStoreError> {
@@ -132,4 +142,21 @@ pub(super) fn decode<T: DeserializeOwned>(item: &Item) -> Result<T, ChartStoreEr
 /// The plane's own types as an item's body.
 pub(super) fn encode(body: &impl Serialize) -> String {
     String::from_utf8(crate::digest::canonical_json(body)).expect("JSON is UTF-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_never_written_is_neither_looked_at_nor_made() {
+        let parent = tempfile::tempdir().unwrap();
+        let data_dir = parent.path().join("elsewhere");
+        let settings = StoreSettings { data_dir: Some(data_dir.clone()), ..StoreSettings::default() };
+        let error = open_existing(&settings).await.unwrap_err();
+        assert!(error.to_string().contains("holds no Chart Store: name the directory"), "{error}");
+        assert!(!data_dir.exists());
+        open(&settings).await.unwrap();
+        open_existing(&settings).await.unwrap();
+    }
 }

@@ -61,7 +61,7 @@ struct Place {
 
 /// Runs it.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let charts = chart_store::open(&args.stores).await?;
+    let charts = chart_store::open_existing(&args.stores).await?;
     match &args.what {
         What::Chart { application, version, place } => {
             let key = ApplicationKey::new(&place.namespace, application);

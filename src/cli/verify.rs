@@ -31,7 +31,7 @@ pub struct Args {
 
 /// Runs it: prints what is not as it should be, and fails if anything is.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let store = chart_store::open(&args.stores).await?;
+    let store = chart_store::open_existing(&args.stores).await?;
     let harbor = image_harbor::open(&args.stores).await?;
     let mut findings = chart_store::verify(&store).await?;
     findings.extend(verify_stores(&store, harbor.as_ref(), args.deep).await?);

@@ -34,7 +34,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn rebuild(settings: &StoreSettings) -> anyhow::Result<()> {
-    let store = chart_store::open(settings).await?;
+    let store = chart_store::open_existing(settings).await?;
     let viewport = viewport::open(settings)?;
     viewport.reset().await?;
     let mut projector = Projector::new(store, viewport.clone());
@@ -79,7 +79,7 @@ fn show(status: &Status) {
 }
 
 async fn status(settings: &StoreSettings) -> anyhow::Result<()> {
-    let store = chart_store::open(settings).await?;
+    let store = chart_store::open_existing(settings).await?;
     let viewport = viewport::open(settings)?;
     let (behind, applications) = viewport::behind(&store, &viewport.cursors().await?).await?;
     println!("plane         {}", viewport.plane());
