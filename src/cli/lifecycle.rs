@@ -2,6 +2,7 @@
 
 mod table;
 
+use anyhow::bail;
 use clap::ValueEnum;
 
 use super::{output, plane::PlaneArgs};
@@ -62,6 +63,16 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     let Some(lifecycle) = lifecycle else { return Ok(()) };
+    if let Some(version) = &args.version
+        && lifecycle.releases.is_empty()
+        && lifecycle.events.items.is_empty()
+    {
+        bail!(
+            "nothing is recorded of version {version} of {}/{}: without --version all its versions are shown",
+            lifecycle.namespace,
+            lifecycle.application
+        );
+    }
     let text = text(&lifecycle, args.output)?;
     Ok(output::print(format!("{}\n", text.trim_end()))?)
 }
