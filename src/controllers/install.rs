@@ -35,7 +35,7 @@ const ESTABLISHED_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
     /// The API server refused an object.
-    #[error("applying {kind} {name}: {source}")]
+    #[error("applying {kind} {name}")]
     Apply {
         /// Its kind.
         kind: String,

@@ -31,7 +31,7 @@ pub enum VerifyError {
     #[error(transparent)]
     Harbor(#[from] HarborError),
     /// The API server does not answer, or refuses.
-    #[error("the API server: {0}")]
+    #[error("asking the API server")]
     Cluster(#[from] kube::Error),
 }
 
