@@ -116,14 +116,42 @@ pub struct Follower {
     events: Pin<Box<dyn Stream<Item = Result<Option<ImageUpload>, watcher::Error>> + Send>>,
     asked: Asked,
     waiting_since: Instant,
-    last_word: Option<String>,
+    last_words: LastWords,
+}
+
+/// What the plane said last, and before that: while it tries again, the last word alone does not tell why.
+#[derive(Debug, Default)]
+struct LastWords {
+    last: Option<String>,
+    before: Option<String>,
+}
+
+impl LastWords {
+    fn hear(&mut self, word: String) {
+        if self.last.as_ref() != Some(&word) {
+            self.before = self.last.replace(word);
+        }
+    }
+
+    /// Why nothing came of it within the time that was given.
+    fn too_late(&self, timeout: Duration) -> String {
+        match (&self.last, &self.before) {
+            (Some(last), Some(before)) => {
+                format!("not ready after {timeout:?}; the plane said last: {last} (and before that: {before})")
+            }
+            (Some(last), None) => format!("not ready after {timeout:?}; the plane said last: {last}"),
+            (None, _) => format!(
+                "the plane has not looked at it in {timeout:?}: is `orbit controller` running for this cluster?"
+            ),
+        }
+    }
 }
 
 impl Follower {
     /// Follows the object of this name.
     pub fn of(api: Api<ImageUpload>, name: &str, asked: Asked) -> Self {
         let events = Box::pin(watcher::watch_object(api, name).default_backoff());
-        Self { events, asked, waiting_since: Instant::now(), last_word: None }
+        Self { events, asked, waiting_since: Instant::now(), last_words: LastWords::default() }
     }
 
     /// The wait for the plane begins anew.
@@ -135,18 +163,13 @@ impl Follower {
     pub async fn next(&mut self, timeout: Duration, sessions: &[String], progress: &Progress) -> anyhow::Result<Stage> {
         loop {
             let Ok(event) = timeout_at(self.waiting_since + timeout, self.events.next()).await else {
-                match &self.last_word {
-                    Some(word) => bail!("not ready after {timeout:?}; the plane said last: {word}"),
-                    None => bail!(
-                        "the plane has not looked at it in {timeout:?}: is `orbit controller` running for this cluster?"
-                    ),
-                }
+                bail!(self.last_words.too_late(timeout));
             };
             match event {
                 Some(Ok(Some(object))) => {
                     if let Some(word) = ready_word(&object) {
                         progress.note(&word);
-                        self.last_word = Some(word);
+                        self.last_words.hear(word);
                     }
                     return Ok(stage(&object, &self.asked, sessions)?);
                 }
@@ -240,6 +263,19 @@ mod tests {
         assert!(matches!(stage_of(&object(2, json!({"conditions": [condition("Stalled", 1)]}))), Stage::Waiting(_)));
         let stalled = object(2, json!({"conditions": [condition("Stalled", 2)]}));
         assert!(matches!(stage_of(&stalled), Stage::Stalled(_, c) if c.reason == "R"));
+    }
+
+    #[test]
+    fn a_failure_is_told_also_while_the_plane_tries_again() {
+        let mut words = LastWords::default();
+        assert!(words.too_late(Duration::from_secs(8)).contains("is `orbit controller` running"));
+        words.hear("RegistryUnavailable: refused".into());
+        words.hear("Progressing: pulling".into());
+        words.hear("Progressing: pulling".into());
+        assert_eq!(
+            words.too_late(Duration::from_secs(8)),
+            "not ready after 8s; the plane said last: Progressing: pulling (and before that: RegistryUnavailable: refused)"
+        );
     }
 
     #[test]
