@@ -54,13 +54,13 @@ pub struct Args {
     #[arg(value_name = "FILE|REFERENCE")]
     image: String,
     /// The application the image is of
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = manifest::parse_application)]
     application: String,
     /// Version of the release, as in 1.4.0
-    #[arg(long = "version", short = 'V', value_name = "VERSION")]
+    #[arg(long = "version", short = 'V', value_name = "VERSION", value_parser = manifest::parse_version)]
     version: String,
     /// Environment the release may go to; may be repeated
-    #[arg(long = "environment", short, value_name = "ENVIRONMENT")]
+    #[arg(long = "environment", short, value_name = "ENVIRONMENT", value_parser = manifest::parse_environment)]
     environments: Vec<String>,
     /// Configuration entry; may be repeated and wins over --config-file
     #[arg(long, value_name = "KEY=VALUE")]
@@ -90,7 +90,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pull_secret: Option<String>,
     /// Name of the ImageUpload [default: the application's]
-    #[arg(long)]
+    #[arg(long, value_parser = manifest::parse_name)]
     name: Option<String>,
     /// Namespace of the ImageUpload [default: the kubeconfig's current one]
     #[arg(long, short)]
@@ -274,6 +274,12 @@ fn request(
     if args.pull_secret.is_some() && archive.is_some() {
         bail!("--pull-secret belongs to a reference: an archive is sent from here and needs no registry");
     }
+    let mut environments: Vec<String> = Vec::new();
+    for environment in &args.environments {
+        if !environments.contains(environment) {
+            environments.push(environment.clone());
+        }
+    }
     Ok(Request {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
@@ -281,7 +287,7 @@ fn request(
         version: args.version.clone(),
         source: source.to_image_source(archive, args.pull_secret.as_deref()),
         key_hash: key.map(UploadKey::hash),
-        environments: args.environments.clone(),
+        environments,
         config,
         owner: args.owner.clone(),
         metadata: assignment::to_map(args.metadata.clone()).context("--metadata")?,
@@ -323,6 +329,18 @@ mod argument_tests {
         assert_eq!(args.environments, ["dev", "prod"]);
         assert_eq!(args.config.len(), 2);
         assert_eq!((args.timeout, args.no_wait, args.output), (Duration::from_secs(600), false, Format::Text));
+    }
+
+    #[test]
+    fn a_name_that_the_api_server_would_refuse_is_refused_at_once() {
+        for line in ["-a Web", "-a ../web", "-a 1web", "-a web-", "-a web -e Prod", "-a web --name ../x", "-a a.b"] {
+            assert!(parse(&format!("web.tar -V 1.4.0 {line}")).is_err(), "{line}");
+        }
+        for version in ["v1.4.0", "1.4", "latest", "1.4.0+5", "1.4.0-RC.1", "01.4.0"] {
+            let error = parse(&format!("web.tar -a web -V {version}")).unwrap_err().to_string();
+            assert!(error.contains("a semantic version is expected"), "{error}");
+        }
+        assert!(parse("web.tar -a web-2 -V 1.4.0-rc.1 -e 1st --name web.of.maria").is_ok());
     }
 
     #[test]

@@ -93,6 +93,50 @@ fn given<const N: usize>(fields: [(&str, Option<Value>); N]) -> Map<String, Valu
     fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
+/// Reads an application's name: what the API server would refuse is refused before an archive is read for it.
+pub fn parse_application(text: &str) -> Result<String, String> {
+    if text.len() <= 40 && text.starts_with(|c: char| c.is_ascii_lowercase()) && is_name(text, false) {
+        return Ok(text.to_owned());
+    }
+    Err("an application's name is of 1 to 40 lower-case letters, digits and hyphens, and begins with a letter"
+        .to_owned())
+}
+
+/// Reads an environment's name.
+pub fn parse_environment(text: &str) -> Result<String, String> {
+    if text.len() <= 20 && is_name(text, false) {
+        return Ok(text.to_owned());
+    }
+    Err("an environment's name is of 1 to 20 lower-case letters, digits and hyphens".to_owned())
+}
+
+/// Reads the name of an object.
+pub fn parse_name(text: &str) -> Result<String, String> {
+    if text.len() <= 253 && is_name(text, true) {
+        return Ok(text.to_owned());
+    }
+    Err("a name is of lower-case letters, digits, hyphens and dots".to_owned())
+}
+
+fn is_name(text: &str, dots: bool) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || (dots && b == b'.');
+    let outer = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    text.bytes().all(inner) && outer(text.as_bytes().first()) && outer(text.as_bytes().last())
+}
+
+/// Reads a version.
+pub fn parse_version(text: &str) -> Result<String, String> {
+    match semver::Version::parse(text) {
+        Ok(version) if version.build.is_empty() && text.len() <= 64 && !text.bytes().any(|b| b.is_ascii_uppercase()) => {
+            Ok(text.to_owned())
+        }
+        _ => Err(
+            "a semantic version is expected, as in 1.4.0 or 1.4.0-rc.1: three numbers, no v before them, no +build, no capitals"
+                .to_owned(),
+        ),
+    }
+}
+
 /// Reads `[NAME=]PORT[/PROTOCOL]`; a port without a name is called after its protocol and number.
 pub fn parse_port(text: &str) -> Result<ContainerPort, String> {
     let (name, rest) = match text.split_once('=') {
