@@ -1,13 +1,21 @@
 # The demo's story: one image from its Dockerfile to two environments, and the record of it. To be sourced.
 
-# Maria works in the namespace shop, and may do nothing else: what she does is recorded under her name.
+# Maria works in the namespace shop and nowhere else: what she does is recorded under her name.
 introduce_maria() {
   maria=$("$bin/testbed" kubeconfig --name "$testbed_name" --user maria@shop.example)
   {
     kubectl --kubeconfig "$admin" create namespace shop
     kubectl --kubeconfig "$admin" create role orbit --namespace shop --verb='*' \
       --resource=imageuploads.orbit.k8or.io,helmcharts.orbit.k8or.io,environmentoverlays.orbit.k8or.io
-    kubectl --kubeconfig "$admin" create rolebinding maria --namespace shop --role orbit --user maria@shop.example
+    # What the plane advises to do: read events, give it a pull secret.
+    kubectl --kubeconfig "$admin" create role secrets --namespace shop --verb=get,list,watch,create,update,patch,delete \
+      --resource=secrets
+    kubectl --kubeconfig "$admin" create role events --namespace shop --verb=get,list,watch \
+      --resource=events,events.events.k8s.io
+    for role in orbit secrets events; do
+      kubectl --kubeconfig "$admin" create rolebinding "maria-$role" --namespace shop --role "$role" \
+        --user maria@shop.example
+    done
     kubectl --kubeconfig "$maria" config set-context --current --namespace shop
   } >/dev/null
   export KUBECONFIG=$maria ORBIT_SERVER=$server XDG_STATE_HOME=$state/xdg
