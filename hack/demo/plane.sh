@@ -38,8 +38,9 @@ start_all() {
   local own
   own=$("$bin/testbed" kubeconfig --name "$testbed_name" --user orbit-plane --group system:masters)
   # And a session of its own: Ctrl-C reaches this script alone, which then ends all in order.
+  KUBECONFIG=$admin kubectl delete configmap orbit-plane --namespace kube-public --ignore-not-found >/dev/null
   setsid "$orbit" controller --kubeconfig "$own" --data-dir "$data" --renderer "$bin/orbit-renderer" \
-    --listen 127.0.0.1:0 --health-listen 127.0.0.1:0 </dev/null >"$log" 2>&1 &
+    --listen 127.0.0.1:0 --health-listen 127.0.0.1:0 </dev/null >>"$log" 2>&1 &
   controller=$!
   disown "$controller" # or bash reports its end, which is asked for
   echo "$controller" >"$state/controller.pid"
