@@ -135,6 +135,8 @@ pub enum Fact {
     },
     /// The object that asked for a release was deleted. Recurs (it may be created again).
     UploadDeleted {
+        /// Its name: several may have asked for one release.
+        upload: String,
         /// The release it asked for last.
         version: String,
         /// What becomes of the stored data.

@@ -46,7 +46,7 @@ pub fn project(event: &Event) -> Vec<Change> {
             let removed = [("environment", environment.as_str().into()), ("removed_at", event.time.into())];
             changes.put(&ENVIRONMENTS, removed);
         }
-        Fact::UploadDeleted { version, retention_policy } => changes.set(
+        Fact::UploadDeleted { version, retention_policy, .. } => changes.set(
             &UPLOADS,
             [
                 ("version", version.as_str().into()),
@@ -312,7 +312,7 @@ fn detail(fact: &Fact) -> Option<String> {
         Fact::Charted { chart, .. } => chart.unrestricted.clone(),
         Fact::Selected { reason, .. } => text(reason),
         Fact::Rendered { objects, .. } => Some(format!("{objects} objects")),
-        Fact::UploadDeleted { retention_policy, .. } => text(retention_policy),
+        Fact::UploadDeleted { upload, retention_policy, .. } => Some(format!("{upload}, {retention_policy:?}")),
         Fact::EnvironmentRemoved { .. } | Fact::Purged { .. } | Fact::Unknown(_) => None,
     }
 }

@@ -58,6 +58,11 @@ async fn a_version_with_other_content_is_a_conflict_and_with_the_same_a_twin() {
         // A new version is the way out.
         plane.apply::<ImageUpload>("other-image", reference_spec("web", "1.1.0", &other, json!({}))).await;
         plane.until_ready::<ImageUpload>("other-image").await;
+        // Each of the twins has an end of its own.
+        plane.delete::<ImageUpload>("twin").await;
+        plane.delete::<ImageUpload>("web").await;
+        let journal = plane.journal("web").await;
+        assert_eq!(journal.iter().filter(|line| *line == "deleted 1.0.0 Retain").count(), 2, "{journal:?}");
     })
     .await;
 }

@@ -26,7 +26,7 @@ pub fn said(event: &Event) -> String {
             format!("rendered {environment} {}", version.as_deref().unwrap_or("-"))
         }
         Fact::EnvironmentRemoved { environment } => format!("removed {environment}"),
-        Fact::UploadDeleted { version, retention_policy } => format!("deleted {version} {retention_policy:?}"),
+        Fact::UploadDeleted { version, retention_policy, .. } => format!("deleted {version} {retention_policy:?}"),
         Fact::Purged { version, .. } => format!("purged {version}"),
         Fact::Unknown(fact) => format!("unknown {}", fact.transition()),
     }

@@ -17,7 +17,8 @@ use crate::{
 pub async fn retire(context: &Context, object: &ImageUpload) -> Result<(), Halt> {
     let key = ApplicationKey::new(object.namespace().unwrap_or_default(), &object.spec.application);
     let Some(version) = last_version(context, object, &key).await? else { return Ok(()) };
-    let fact = Fact::UploadDeleted { version, retention_policy: object.spec.retention_policy };
+    let fact =
+        Fact::UploadDeleted { upload: object.name_any(), version, retention_policy: object.spec.retention_policy };
     record(context, &key, fact).await?;
     match object.spec.retention_policy {
         RetentionPolicy::Retain => Ok(()),

@@ -173,7 +173,11 @@ fn deletion_and_purging_leave_what_was() {
     let release_digest = release.digest;
     let rows = rows([
         Fact::Stored { release },
-        Fact::UploadDeleted { version: "1.0.0".into(), retention_policy: RetentionPolicy::Delete },
+        Fact::UploadDeleted {
+            upload: "web".into(),
+            version: "1.0.0".into(),
+            retention_policy: RetentionPolicy::Delete,
+        },
         Fact::Purged { version: "1.0.0".into(), release_digest },
     ]);
     assert_eq!(columns(&rows, &UPLOADS, &["retention", "deleted_at"]), [["Delete", "2026-01-02T03:04:07.000Z"]]);

@@ -102,7 +102,7 @@ pub fn removed(environment: &str) -> Fact {
 }
 
 pub fn upload_deleted(version: &str) -> Fact {
-    Fact::UploadDeleted { version: version.into(), retention_policy: RetentionPolicy::Retain }
+    Fact::UploadDeleted { upload: "web".into(), version: version.into(), retention_policy: RetentionPolicy::Retain }
 }
 
 pub fn purged(version: &str, content: &str) -> Fact {
