@@ -30,7 +30,7 @@ use url::Url;
 use self::{
     archive::Archive,
     assignment::Assignment,
-    follow::{Asked, Follower, Stage},
+    follow::{Asked, Astray, Follower, Stage},
     key::UploadKey,
     manifest::{FIELD_MANAGER, Request},
     progress::Progress,
@@ -142,7 +142,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let request = request(&args, &namespace, &name, &source, archive.as_ref(), key.as_ref())?;
     let job = Job { api: Api::namespaced(client, &namespace), request, args, progress };
 
-    let applied = Box::new(job.apply(None).await?);
+    let applied = Box::new(job.apply().await?);
     let outcome = match archive.as_ref().zip(key.as_ref()) {
         None if job.args.no_wait => Ok(Outcome::Done(applied)),
         archive => job.see_through(applied, archive).await,
@@ -186,13 +186,29 @@ const KEY_PATIENCE: Duration = Duration::from_secs(30);
 const MAX_SESSIONS: usize = 3;
 
 impl Job {
-    /// Applies the ImageUpload; `requested_at` asks the plane to look at it once more.
-    async fn apply(&self, requested_at: Option<Timestamp>) -> anyhow::Result<ImageUpload> {
+    /// Applies the ImageUpload.
+    async fn apply(&self) -> anyhow::Result<ImageUpload> {
+        let applied = self.patch(&self.request.manifest()).await;
+        applied.map_err(|error| server::explain(error, &self.request))
+    }
+
+    /// Asks the plane to look once more at the object that was applied. One that was deleted meanwhile stays deleted.
+    async fn ask_again(&self, applied: &ImageUpload) -> anyhow::Result<ImageUpload> {
+        match self.patch(&self.request.once_more(applied, Timestamp::now())).await {
+            Ok(object) => Ok(object),
+            Err(error) => match self.api.get_opt(&self.request.name).await {
+                Ok(now) if now.as_ref().is_none_or(|now| now.metadata.uid != applied.metadata.uid) => {
+                    bail!(Astray::Deleted)
+                }
+                _ => Err(server::explain(error, &self.request)),
+            },
+        }
+    }
+
+    async fn patch(&self, manifest: &serde_json::Value) -> kube::Result<ImageUpload> {
         let mut parameters = PatchParams::apply(FIELD_MANAGER);
         parameters.force = self.args.force_conflicts;
-        let manifest = self.request.manifest(requested_at);
-        let applied = self.api.patch(&self.request.name, &parameters, &Patch::Apply(&manifest)).await;
-        let object = applied.map_err(|error| server::explain(error, &self.request))?;
+        let object = self.api.patch(&self.request.name, &parameters, &Patch::Apply(manifest)).await?;
         failpoint::after_write("apply ImageUpload");
         Ok(object)
     }
@@ -233,7 +249,7 @@ impl Job {
                 Ok(()) => {}
                 // Stored meanwhile by another run, or expired: the plane says which when it is asked to look.
                 Err(SendError::SessionGone) => {
-                    self.apply(Some(Timestamp::now())).await?;
+                    self.ask_again(&applied).await?;
                 }
                 Err(error) => return Err(error).with_context(|| format!("sending {}", archive.path.display())),
             }

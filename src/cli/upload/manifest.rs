@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    api::{ContainerPort, GROUP, ImageSource, PortProtocol, RetentionPolicy, VERSION, annotation},
+    api::{ContainerPort, GROUP, ImageSource, ImageUpload, PortProtocol, RetentionPolicy, VERSION, annotation},
     digest::Digest,
 };
 
@@ -49,13 +49,10 @@ pub struct Request {
 impl Request {
     /// The object to apply, with what the user said and nothing else: a default written out would be a field that this
     /// command owns, and take it from whoever set it.
-    pub fn manifest(&self, requested_at: Option<Timestamp>) -> Value {
+    pub fn manifest(&self) -> Value {
         let mut annotations = Map::new();
         if let Some(hash) = self.key_hash {
             annotations.insert(annotation::UPLOAD_KEY.into(), json!(hash));
-        }
-        if let Some(time) = requested_at {
-            annotations.insert(annotation::REQUESTED_AT.into(), json!(time));
         }
         let workload = given([
             ("replicas", self.replicas.map(|n| json!(n))),
@@ -82,6 +79,14 @@ impl Request {
             "metadata": {"name": self.name, "namespace": self.namespace, "annotations": annotations},
             "spec": spec,
         })
+    }
+
+    /// The same once more, for the plane to look at `applied` again. With its uid: the API server makes no new object.
+    pub fn once_more(&self, applied: &ImageUpload, requested_at: Timestamp) -> Value {
+        let mut manifest = self.manifest();
+        manifest["metadata"]["uid"] = json!(applied.metadata.uid);
+        manifest["metadata"]["annotations"][annotation::REQUESTED_AT] = json!(requested_at);
+        manifest
     }
 }
 
@@ -176,7 +181,7 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
-    use crate::api::{ArchiveSource, ImageUpload};
+    use crate::api::ArchiveSource;
 
     fn minimal() -> Request {
         Request {
@@ -200,7 +205,7 @@ mod tests {
     #[test]
     fn says_only_what_the_user_said() {
         assert_eq!(
-            minimal().manifest(None),
+            minimal().manifest(),
             json!({
                 "apiVersion": "orbit.k8or.io/v1alpha1",
                 "kind": "ImageUpload",
@@ -231,9 +236,7 @@ mod tests {
             retention: Some(RetentionPolicy::Delete),
             ..minimal()
         };
-        let manifest = request.manifest(Some(Timestamp::UNIX_EPOCH));
-        assert_eq!(manifest["metadata"]["annotations"]["orbit.k8or.io/requestedAt"], "1970-01-01T00:00:00Z");
-        let object: ImageUpload = serde_json::from_value(manifest).expect("it is an ImageUpload");
+        let object: ImageUpload = serde_json::from_value(request.manifest()).expect("it is an ImageUpload");
         assert_eq!(object.spec.environments, ["dev", "prod"]);
         assert_eq!(object.spec.config["LOG_LEVEL"], "info");
         assert_eq!(object.spec.owner.as_deref(), Some("maria@shop.example"));
@@ -242,6 +245,19 @@ mod tests {
         assert_eq!(object.spec.workload.ports, [parse_port("http=8080").unwrap()]);
         assert_eq!(object.spec.workload.secret_refs[0].name, "web-db");
         assert_eq!(object.spec.retention_policy, RetentionPolicy::Delete);
+    }
+
+    #[test]
+    fn asking_again_means_the_same_object() {
+        let request = minimal();
+        let mut applied: ImageUpload = serde_json::from_value(request.manifest()).unwrap();
+        applied.metadata.uid = Some("u".into());
+        let mut again = request.once_more(&applied, Timestamp::UNIX_EPOCH);
+        assert_eq!(again["metadata"]["uid"], "u");
+        let annotations = again["metadata"]["annotations"].as_object_mut().unwrap();
+        assert_eq!(annotations.remove("orbit.k8or.io/requestedAt"), Some(json!("1970-01-01T00:00:00Z")));
+        again["metadata"].as_object_mut().unwrap().remove("uid");
+        assert_eq!(again, request.manifest());
     }
 
     #[test]
