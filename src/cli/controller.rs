@@ -2,7 +2,7 @@
 
 mod settings;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{fs::File, io::ErrorKind, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -30,7 +30,7 @@ use crate::{
         install,
         probes::{self, Probes},
     },
-    failpoint,
+    embedded, failpoint,
     image_harbor::{self, ingest},
     listener,
     overlay::renderer::Renderer,
@@ -63,6 +63,9 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let settings = settings::load(args.config.as_deref(), args.settings)?;
     log(settings.log_format());
+    // What cannot work is found before the cluster is touched.
+    let program = settings.renderer()?;
+    let _claim = claim_data_dir(&settings)?;
     let (listener, public_url) = listen(&settings).await?;
     let health_listener = bind(settings.health_listen()).await?;
     tracing::info!(address = %health_listener.local_addr()?, "health and metrics");
@@ -89,7 +92,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         announce(&client, &public_url).await;
     }
 
-    let renderer = Arc::new(Renderer::new(settings.renderer()?, settings.renderers(), RENDER_TIMEOUT));
+    let renderer = Arc::new(Renderer::new(program, settings.renderers(), RENDER_TIMEOUT));
     let installation = installation(&settings, &client, public_url).await?;
     let instance = std::env::var("HOSTNAME").ok();
     let context = Context::new(client, harbor.clone(), chart_store.clone(), renderer.clone(), installation, instance);
@@ -173,6 +176,22 @@ async fn open_chart_store(settings: &Settings, shutdown: &CancellationToken) -> 
         }
         shutdown.run_until_cancelled(tokio::time::sleep(wait)).await?;
         wait = (wait * 2).min(Duration::from_secs(30));
+    }
+}
+
+/// Keeps other controllers out of the data directory; the embedded stores are made for one.
+fn claim_data_dir(settings: &Settings) -> anyhow::Result<Option<File>> {
+    let stores = &settings.stores;
+    if stores.s3_bucket.is_some() && stores.dynamodb_table.is_some() && stores.mysql_url.is_some() {
+        return Ok(None);
+    }
+    let directory = stores.data_dir();
+    match embedded::claim(&directory) {
+        Ok(claim) => Ok(Some(claim)),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            bail!("another orbit controller works on {}: end it first, or name another --data-dir", directory.display())
+        }
+        Err(error) => Err(error).with_context(|| format!("the data directory {} cannot be used", directory.display())),
     }
 }
 

@@ -128,6 +128,7 @@ impl Settings {
     /// The program that renders.
     pub fn renderer(&self) -> anyhow::Result<PathBuf> {
         if let Some(program) = &self.renderer {
+            anyhow::ensure!(program.is_file(), "--renderer {}: there is no such program", program.display());
             return Ok(program.clone());
         }
         let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(RENDERER)));
