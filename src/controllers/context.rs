@@ -8,12 +8,12 @@ use std::{
 
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, Preconditions},
     core::{DeserializeGuard, NamespaceResourceScope},
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::{backoff::Backoff, intake::Intakes, metrics::Metrics, outcome::Halt, refusals::Refusals};
@@ -136,17 +136,8 @@ impl Context {
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
     {
-        let patch = json!({
-            "apiVersion": K::api_version(&()),
-            "kind": K::kind(&()),
-            "metadata": {"uid": object.uid()},
-            "status": status,
-        });
         let api = self.api::<K>(&object.namespace().unwrap_or_default());
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        api.patch_status(&object.name_any(), &params, &Patch::Apply(&patch)).await?;
-        failpoint::after_write("apply status");
-        Ok(())
+        set_status(&api, object.meta(), &json!(status)).await
     }
 
     /// Deletes this very object; that it is gone is no error.
@@ -213,6 +204,30 @@ impl Context {
     }
 }
 
+/// Sets the status of this very object. One of the same name that took its place is left alone: a killed plane's last
+/// request may arrive after the next one's first, and would tell the new object that all is done.
+///
+/// The API server compares a UID neither on apply nor on update of a status, so that the patch itself has to.
+pub async fn set_status<K>(api: &Api<K>, meta: &ObjectMeta, status: &Value) -> Result<(), kube::Error>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let patch = Patch::Json::<()>(status_patch(meta.uid.as_deref(), status));
+    api.patch_status(meta.name.as_deref().unwrap_or_default(), &params, &patch).await?;
+    failpoint::after_write("apply status");
+    Ok(())
+}
+
+/// A JSON Patch (RFC 6902) that fails on any object but the one with this UID.
+fn status_patch(uid: Option<&str>, status: &Value) -> json_patch::Patch {
+    let operations = json!([
+        {"op": "test", "path": "/metadata/uid", "value": uid},
+        {"op": "add", "path": "/status", "value": status},
+    ]);
+    serde_json::from_value(operations).expect("these are operations of a JSON Patch")
+}
+
 /// One gate per application that somebody works on.
 #[derive(Debug, Default)]
 struct ApplicationGates(Mutex<HashMap<ApplicationKey, Weak<tokio::sync::Mutex<()>>>>);
@@ -227,5 +242,21 @@ impl ApplicationGates {
         let gate = Arc::default();
         gates.insert(key.clone(), Arc::downgrade(&gate));
         gate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_for_one_object_only() {
+        let patch = status_patch(Some("u"), &json!({"conditions": []}));
+        let mut object = json!({"metadata": {"uid": "u"}});
+        json_patch::patch(&mut object, &patch).unwrap();
+        assert_eq!(object["status"], json!({"conditions": []}));
+        let mut successor = json!({"metadata": {"uid": "v"}});
+        assert!(json_patch::patch(&mut successor, &patch).is_err());
+        assert_eq!(successor.get("status"), None);
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use kube::{
     Api, Resource,
-    api::{ApiResource, DynamicObject, Patch, PatchParams},
+    api::{ApiResource, DynamicObject},
     core::{DeserializeGuard, NamespaceResourceScope, error_boundary::InvalidObject},
     runtime::{controller::Action, events::EventType},
 };
@@ -13,14 +13,11 @@ use serde_json::{Value, json};
 
 use super::{
     conditions::{conditions, now},
-    context::Context,
+    context::{Context, set_status},
     finalizers,
     outcome::Halt,
 };
-use crate::{
-    api::{Condition, FIELD_MANAGER, reason},
-    failpoint,
-};
+use crate::api::{Condition, reason};
 
 /// Says what is wrong with it, or lets it go.
 pub async fn skip<K>(invalid: &InvalidObject, object: &DeserializeGuard<K>, context: &Context) -> Action
@@ -59,14 +56,8 @@ where
     let mut status = raw.data.get_mut("status").map_or_else(|| json!({}), Value::take);
     let Some(wanted) = with_conditions(&mut status, &message, meta.generation) else { return Ok(()) };
     status["conditions"] = wanted;
-    let patch = json!({
-        "apiVersion": resource.api_version,
-        "kind": resource.kind,
-        "metadata": {"uid": meta.uid},
-        "status": status,
-    });
-    match api.patch_status(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&patch)).await {
-        Ok(_) => failpoint::after_write("apply status"),
+    match set_status(&api, meta, &status).await {
+        Ok(()) => {}
         // What is too odd for the plane may be so for the API server. The event remains.
         Err(kube::Error::Api(refusal)) => {
             tracing::warn!(kind = %K::kind(&()), namespace, name, %refusal, "no condition could be set")
