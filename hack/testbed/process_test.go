@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"syscall"
@@ -98,6 +99,11 @@ func TestEndFindsWhatWasNeverRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// In the midst of an exec a process has no environment to be found by.
+	within(t, 10*time.Second, "it sleeps", func() bool {
+		command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", process.PID))
+		return string(command) == "sleep\n" && len(part.processes("shell")) == 1
+	})
 	if err := os.Remove(part.pidFile("shell")); err != nil { // as if we had died before writing it
 		t.Fatal(err)
 	}
