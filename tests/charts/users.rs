@@ -1,92 +1,103 @@
 //! Users by name, found in an image's layers.
 
-use std::{collections::HashMap, io::Write, ops::Range};
+use std::{io::Write, ops::Range};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use orbit_plane::{
     digest::Digest,
-    image_harbor::{ByteStream, HarborError, ImageHarbor, StagedChunk, Stored},
+    image_harbor::{ByteStream, HarborError, ImageHarbor, LocalHarbor, StagedChunk, Stored, store_bytes},
     manifestor::{ImageConfig, ManifestorError, RunAs, read_image_config, resolve_user},
 };
 use serde_json::json;
+use tempfile::TempDir;
 use tokio_tar::{EntryType, Header};
 
-/// Blobs in memory; a listed one breaks off in the middle.
-#[derive(Debug, Default)]
-struct Memory {
-    blobs: HashMap<Digest, Bytes>,
+/// A local Harbor that gives its blobs in small pieces; a listed one breaks off in the middle.
+#[derive(Debug)]
+struct Piecemeal {
+    harbor: LocalHarbor,
+    _folder: TempDir,
     broken: Option<Digest>,
 }
 
-impl Memory {
-    fn put(&mut self, bytes: impl Into<Bytes>) -> Digest {
-        let bytes = bytes.into();
-        let digest = Digest::of(&bytes);
-        self.blobs.insert(digest, bytes);
-        digest
+impl Piecemeal {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { harbor: LocalHarbor::open(folder.path().join("harbor")).await.unwrap(), _folder: folder, broken: None }
+    }
+
+    async fn put(&self, bytes: impl Into<Bytes>) -> Digest {
+        store_bytes(&self.harbor, bytes).await.unwrap()
     }
 
     /// An image of these layers, the lowest first.
-    fn image(&mut self, layers: Vec<Vec<u8>>) -> Digest {
-        let layers: Vec<_> = layers
-            .into_iter()
-            .map(|layer| json!({"size": layer.len(), "digest": self.put(layer), "mediaType": "whatever"}))
-            .collect();
-        self.put(json!({"schemaVersion": 2, "layers": layers}).to_string())
+    async fn image(&self, layers: Vec<Vec<u8>>) -> Digest {
+        let mut descriptors = Vec::new();
+        for layer in layers {
+            let size = layer.len();
+            descriptors.push(json!({"size": size, "digest": self.put(layer).await, "mediaType": "whatever"}));
+        }
+        self.put(json!({"schemaVersion": 2, "layers": descriptors}).to_string()).await
     }
 }
 
 #[async_trait]
-impl ImageHarbor for Memory {
+impl ImageHarbor for Piecemeal {
     fn name(&self) -> String {
-        "memory".into()
+        self.harbor.name()
     }
 
     async fn stat(&self, digest: &Digest) -> Result<Option<u64>, HarborError> {
-        Ok(self.blobs.get(digest).map(|b| b.len() as u64))
+        self.harbor.stat(digest).await
     }
 
-    async fn read(&self, digest: &Digest, _: Option<Range<u64>>) -> Result<ByteStream, HarborError> {
-        let bytes = self.blobs.get(digest).cloned().ok_or(HarborError::NotFound(*digest))?;
+    async fn read(&self, digest: &Digest, range: Option<Range<u64>>) -> Result<ByteStream, HarborError> {
+        let bytes: Vec<Bytes> = self.harbor.read(digest, range).await?.try_collect().await?;
+        let bytes = bytes.concat();
         let broken = self.broken == Some(*digest);
         let length = if broken { bytes.len() / 2 } else { bytes.len() };
         // Small pieces, so that every boundary falls somewhere awkward.
         let mut pieces: Vec<_> = bytes[..length].chunks(100).map(|c| Ok(Bytes::copy_from_slice(c))).collect();
         if broken {
-            pieces.push(Err(HarborError::Unavailable { store: "memory".into(), message: "gone".into() }));
+            pieces.push(Err(HarborError::Unavailable { store: self.name(), message: "gone".into() }));
         }
         Ok(futures::stream::iter(pieces).boxed())
     }
 
-    async fn store(&self, _: &Digest, _: Option<u64>, _: ByteStream) -> Result<Stored, HarborError> {
-        unimplemented!("the Manifestor only reads")
+    async fn store(&self, digest: &Digest, size: Option<u64>, bytes: ByteStream) -> Result<Stored, HarborError> {
+        self.harbor.store(digest, size, bytes).await
     }
 
-    async fn stage(&self, _: &str, _: ByteStream) -> Result<StagedChunk, HarborError> {
-        unimplemented!("the Manifestor only reads")
+    async fn stage(&self, session: &str, bytes: ByteStream) -> Result<StagedChunk, HarborError> {
+        self.harbor.stage(session, bytes).await
     }
 
-    async fn read_staged(&self, _: &str, _: &StagedChunk, _: Option<Range<u64>>) -> Result<ByteStream, HarborError> {
-        unimplemented!("the Manifestor only reads")
+    async fn read_staged(
+        &self,
+        session: &str,
+        chunk: &StagedChunk,
+        range: Option<Range<u64>>,
+    ) -> Result<ByteStream, HarborError> {
+        self.harbor.read_staged(session, chunk, range).await
     }
 
-    async fn discard_session(&self, _: &str) -> Result<(), HarborError> {
-        unimplemented!("the Manifestor only reads")
+    async fn discard_session(&self, session: &str) -> Result<(), HarborError> {
+        self.harbor.discard_session(session).await
     }
 
-    async fn announce(&self, _: &str, _: &str, _: &Digest, _: u64) -> Result<(), HarborError> {
-        unimplemented!("the Manifestor only reads")
+    async fn announce(&self, name: &str, media_type: &str, digest: &Digest, size: u64) -> Result<(), HarborError> {
+        self.harbor.announce(name, media_type, digest, size).await
     }
 
-    async fn blobs(&self, _: Option<&Digest>, _: usize) -> Result<Vec<(Digest, u64)>, HarborError> {
-        unimplemented!("the Manifestor only reads")
+    async fn blobs(&self, after: Option<&Digest>, limit: usize) -> Result<Vec<(Digest, u64)>, HarborError> {
+        self.harbor.blobs(after, limit).await
     }
 
     async fn ping(&self) -> Result<(), HarborError> {
-        Ok(())
+        self.harbor.ping().await
     }
 }
 
@@ -151,8 +162,8 @@ const PASSWD: &[u8] =
 const OTHER: &[u8] = b"root:x:0:0::/:/bin/sh\napp:x:2000:2001::/:/bin/false\n";
 
 async fn resolve(user: &str, layers: Vec<Vec<u8>>) -> RunAs {
-    let mut harbor = Memory::default();
-    let manifest = harbor.image(layers);
+    let harbor = Piecemeal::new().await;
+    let manifest = harbor.image(layers).await;
     let config = ImageConfig { user: user.into(), ..ImageConfig::default() };
     resolve_user(&harbor, &manifest, &config).await.unwrap()
 }
@@ -268,10 +279,10 @@ async fn hostile_layers_are_reasons() {
 
 #[tokio::test]
 async fn a_failing_store_is_no_damaged_image() {
-    let mut harbor = Memory::default();
+    let mut harbor = Piecemeal::new().await;
     let bytes = gzip(&layer(&[("noise", File(&[5; 50_000])), ("etc/passwd", File(PASSWD))]));
     harbor.broken = Some(Digest::of(&bytes));
-    let manifest = harbor.image(vec![bytes]);
+    let manifest = harbor.image(vec![bytes]).await;
     let config = ImageConfig { user: "app".into(), ..ImageConfig::default() };
     let error = resolve_user(&harbor, &manifest, &config).await.unwrap_err();
     assert!(
@@ -282,10 +293,10 @@ async fn a_failing_store_is_no_damaged_image() {
 
 #[tokio::test]
 async fn documents_are_bounded() {
-    let mut harbor = Memory::default();
-    let config = harbor.put(json!({"config": {"User": "app"}}).to_string());
+    let harbor = Piecemeal::new().await;
+    let config = harbor.put(json!({"config": {"User": "app"}}).to_string()).await;
     assert_eq!(read_image_config(&harbor, &config).await.unwrap().user, "app");
-    let large = harbor.put(vec![b' '; 5 * 1024 * 1024]);
+    let large = harbor.put(vec![b' '; 5 * 1024 * 1024]).await;
     assert!(read_image_config(&harbor, &large).await.unwrap_err().to_string().contains("larger than 4 MiB"));
     assert!(matches!(
         read_image_config(&harbor, &Digest::of("missing")).await,
