@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ChartStoreError, Event, Fact};
+use super::{ChartStoreError, DeploymentRecord, Event, Fact};
 use crate::{
     api::{OverlayImage, SelectionReason},
     digest::Digest,
@@ -67,16 +67,22 @@ pub struct RenderedRecord {
 pub(super) struct Change {
     pub release: Option<ReleaseRecord>,
     pub environment: Option<EnvironmentRecord>,
+    pub deployment: Option<DeploymentRecord>,
+}
+
+/// The items that an event is about, as they are stored before it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Stored<'a> {
+    pub release: Option<&'a ReleaseRecord>,
+    pub environment: Option<&'a EnvironmentRecord>,
+    pub deployment: Option<&'a DeploymentRecord>,
 }
 
 /// What an event changes, given what is stored; none where it has nothing to add.
-pub(super) fn changes(
-    event: &Event,
-    release: Option<&ReleaseRecord>,
-    environment: Option<&EnvironmentRecord>,
-) -> Result<Option<Change>, ChartStoreError> {
-    let of_release = |record| Ok(Some(Change { release: Some(record), environment: None }));
-    let of_environment = |record| Ok(Some(Change { release: None, environment: Some(record) }));
+pub(super) fn changes(event: &Event, stored: Stored<'_>) -> Result<Option<Change>, ChartStoreError> {
+    let Stored { release, environment, deployment } = stored;
+    let of_release = |record| Ok(Some(Change { release: Some(record), ..Change::default() }));
+    let of_environment = |record| Ok(Some(Change { environment: Some(record), ..Change::default() }));
     match &event.fact {
         Fact::Stored { release: offered } => match release {
             None => of_release(ReleaseRecord {
@@ -141,6 +147,10 @@ pub(super) fn changes(
         }
         Fact::EnvironmentRemoved { environment: name } => {
             of_environment(EnvironmentRecord { selected: None, removed: true, ..named(name, environment) })
+        }
+        Fact::Deployment(fact) => {
+            let record = DeploymentRecord::after(fact, event.time, deployment);
+            Ok(Some(Change { deployment: Some(record), ..Change::default() }))
         }
         Fact::UploadDeleted { .. } | Fact::Unknown(_) => Ok(Some(Change::default())),
     }

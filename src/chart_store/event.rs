@@ -4,13 +4,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::deployment::Deployment;
 use crate::{
     api::{OverlayImage, RetentionPolicy, SelectionReason},
     digest::{Digest, canonical_json},
-    release::{ApplicationKey, ChartRecord, Description, Release},
+    release::{ApplicationKey, ChartRecord, ClusterRef, Description, Release},
 };
 
 /// The version of the event schema this program writes. Readers accept all versions up to it.
+///
+/// A new transition does not raise it: programs that do not know one keep it as it is ([`UnknownFact`]). A change of
+/// what a known transition means does, and so does a new value of a field with a closed set of them.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// The longest spec text that an event carries inline, in bytes; a longer one lies in the Harbor under its digest.
@@ -149,6 +153,8 @@ pub enum Fact {
         /// Digest of what was given up.
         release_digest: Digest,
     },
+    /// A deployment of an environment to a cluster got somewhere. Recurs.
+    Deployment(Deployment),
     /// A transition that this program does not know: a newer one wrote it. It is kept as it is and means nothing here.
     #[serde(untagged)]
     Unknown(UnknownFact),
@@ -192,8 +198,17 @@ impl From<UnknownFact> for Map<String, Value> {
 }
 
 /// Every transition that this program knows.
-const TRANSITIONS: [&str; 8] =
-    ["stored", "described", "charted", "selected", "rendered", "environmentRemoved", "uploadDeleted", "purged"];
+const TRANSITIONS: [&str; 9] = [
+    "stored",
+    "described",
+    "charted",
+    "selected",
+    "rendered",
+    "environmentRemoved",
+    "uploadDeleted",
+    "purged",
+    "deployment",
+];
 
 /// How often a fact can be true.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -216,6 +231,7 @@ impl Fact {
             Self::EnvironmentRemoved { .. } => "environmentRemoved",
             Self::UploadDeleted { .. } => "uploadDeleted",
             Self::Purged { .. } => "purged",
+            Self::Deployment(_) => "deployment",
             Self::Unknown(fact) => fact.transition(),
         }
     }
@@ -230,6 +246,7 @@ impl Fact {
             | Self::UploadDeleted { version, .. }
             | Self::Purged { version, .. } => Some(version),
             Self::Rendered { version, .. } => version.as_deref(),
+            Self::Deployment(deployment) => deployment.version.as_deref(),
             Self::EnvironmentRemoved { .. } => None,
             Self::Unknown(fact) => fact.text("version"),
         }
@@ -241,7 +258,16 @@ impl Fact {
             Self::Selected { environment, .. }
             | Self::Rendered { environment, .. }
             | Self::EnvironmentRemoved { environment } => Some(environment),
+            Self::Deployment(deployment) => Some(&deployment.environment),
             Self::Unknown(fact) => fact.text("environment"),
+            _ => None,
+        }
+    }
+
+    /// The cluster it is about.
+    pub fn cluster(&self) -> Option<&ClusterRef> {
+        match self {
+            Self::Deployment(deployment) => Some(&deployment.cluster),
             _ => None,
         }
     }
@@ -254,6 +280,7 @@ impl Fact {
             Self::Selected { chart_digest, .. } => Some(*chart_digest),
             Self::Rendered { artifact, .. } => Some(*artifact),
             Self::Purged { release_digest, .. } => Some(*release_digest),
+            Self::Deployment(deployment) => Some(deployment.artifact),
             Self::Described { .. }
             | Self::EnvironmentRemoved { .. }
             | Self::UploadDeleted { .. }
@@ -275,15 +302,20 @@ impl Fact {
                 Recurrence::Lane(format!("selection/{environment}"))
             }
             Self::Rendered { environment, .. } => Recurrence::Lane(format!("rendering/{environment}")),
+            Self::Deployment(deployment) => Recurrence::Lane(deployment.lane()),
             Self::Unknown(fact) => Recurrence::Lane(fact.transition().to_owned()),
         }
     }
 
-    /// What of the fact is compared with its lane's last state: everything but the reason of a selection.
+    /// What of the fact is compared with its lane's last state: everything but the reason of a selection, and of a
+    /// deployment nothing but how far which version got.
     pub fn state(&self) -> Digest {
         match self {
             Self::Selected { environment, version, chart_digest, .. } => {
                 Digest::of_canonical(&("selected", environment, version, chart_digest))
+            }
+            Self::Deployment(Deployment { state, artifact, version, .. }) => {
+                Digest::of_canonical(&("deployment", state, artifact, version))
             }
             other => Digest::of_canonical(other),
         }

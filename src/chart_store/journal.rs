@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    ChartStore, ChartStoreError, EnvironmentRecord, Event, Fact, HEAD_PARTITIONS, Recurrence, SCHEMA_VERSION, SpecText,
-    changes::{Change, changes},
+    ChartStore, ChartStoreError, Deployment, DeploymentRecord, EnvironmentRecord, Event, Fact, HEAD_PARTITIONS,
+    Recurrence, SCHEMA_VERSION, SpecText,
+    changes::{Change, Stored, changes},
     store::{decode, encode},
     table::{Condition, Item, ItemKey, TableError, Write},
 };
@@ -78,8 +79,11 @@ pub(super) struct Marker {
 
 /// An event's identity. A fact that recurs carries its lane's previous id, so that coming back to a state is new.
 pub(super) fn event_id(plane: &str, key: &ApplicationKey, fact: &Fact, previous: Option<&Digest>) -> Digest {
-    // Nothing happens in a cluster yet; its place in the identity is taken.
-    let cluster: Option<&str> = None;
+    // How far a deployment got belongs to where it is: the same version gets to several states in one cluster.
+    let cluster = match fact {
+        Fact::Deployment(Deployment { cluster, state, .. }) => Some((cluster, state)),
+        _ => None,
+    };
     Digest::of_canonical(&(
         (plane, &key.namespace, &key.application),
         (fact.version(), fact.transition(), fact.digest()),
@@ -93,9 +97,26 @@ struct Before {
     lane: Option<(Lane, Item)>,
     release: Option<(ReleaseRecord, Item)>,
     environment: Option<(EnvironmentRecord, Item)>,
+    deployment: Option<(DeploymentRecord, Item)>,
 }
 
 impl Before {
+    fn stored(&self) -> Stored<'_> {
+        Stored {
+            release: self.release.as_ref().map(|(record, _)| record),
+            environment: self.environment.as_ref().map(|(record, _)| record),
+            deployment: self.deployment.as_ref().map(|(record, _)| record),
+        }
+    }
+
+    /// The fact as it is to be recorded after what is.
+    fn followed_by(&self, fact: &Fact) -> Fact {
+        match fact {
+            Fact::Deployment(deployment) => Fact::Deployment(deployment.following(self.stored().deployment)),
+            other => other.clone(),
+        }
+    }
+
     /// Whether a fact that recurs is the state of its lane already.
     ///
     /// An environment's selections and end on the one hand and its renderings on the other are states of two lanes, and
@@ -103,7 +124,7 @@ impl Before {
     /// that one's end is another; manifests of its own, rendered, take the place of what is selected, and the other way
     /// round.
     fn is_so(&self, fact: &Fact) -> bool {
-        let environment = self.environment.as_ref().map(|(record, _)| record);
+        let environment = self.stored().environment;
         let ended = environment.is_some_and(|record| record.removed);
         let has_selected = environment.is_some_and(|record| record.selected.is_some());
         let undone = match fact {
@@ -210,7 +231,13 @@ impl ChartStore {
             Some(environment) => self.read(&self.layout.environment(key, environment)).await?,
             None => None,
         };
-        Ok(Before { head, lane, release, environment })
+        let deployment = match fact {
+            Fact::Deployment(Deployment { environment, cluster, .. }) => {
+                self.read(&self.layout.deployment(key, environment, cluster)).await?
+            }
+            _ => None,
+        };
+        Ok(Before { head, lane, release, environment, deployment })
     }
 
     /// The event and the writes of a transition, or none where there is nothing to record.
@@ -231,15 +258,10 @@ impl ChartStore {
             id,
             time: now(),
             actor: entry.actor.clone(),
-            fact: entry.fact.clone(),
+            fact: before.followed_by(&entry.fact),
             spec: entry.spec.clone(),
         };
-        let release = before.release.as_ref().map(|(record, _)| record);
-        let environment = before.environment.as_ref().map(|(record, _)| record);
-        let change = match changes(&event, release, environment)? {
-            Some(change) => change,
-            None => return Ok(None),
-        };
+        let Some(change) = changes(&event, before.stored())? else { return Ok(None) };
         let head = Head { key: key.clone(), seq: event.seq, hash: event.hash() };
         let marker = Marker { seq: event.seq, writer: writer.to_owned() };
         let head_before = before.head.as_ref().map(|(_, item)| item);
@@ -276,6 +298,10 @@ impl ChartStore {
         if let Some(record) = &change.environment {
             let at = self.layout.environment(key, &record.environment);
             put(at, encode(record), before.environment.as_ref().map(|(_, item)| item));
+        }
+        if let Some(record) = &change.deployment {
+            let at = self.layout.deployment(key, &record.environment, &record.cluster);
+            put(at, encode(record), before.deployment.as_ref().map(|(_, item)| item));
         }
         for (at, reference) in self.index(event) {
             writes.push(Write::put(at, encode(&reference), Condition::Any));
@@ -316,4 +342,64 @@ pub(super) fn read_event(item: &Item) -> Result<Event, ChartStoreError> {
 /// To the millisecond: what every database and every reader can hold.
 fn now() -> Timestamp {
     Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn identities_are_those_of_journals_that_exist() {
+        let (digest, previous) = (Digest::of("a"), Digest::of("previous"));
+        let deployment = |state: &str, detail: &str| {
+            json!({
+                "transition": "deployment", "environment": "prod", "version": "1.4.0", "artifact": digest,
+                "cluster": {"namespace": "fleet", "name": "eu-1", "uid": "7b0c"}, "state": state, "detail": detail,
+            })
+        };
+        let id = |fact: Value, previous: Option<&Digest>| {
+            let fact: Fact = serde_json::from_value(fact).unwrap();
+            event_id("orbit", &ApplicationKey::new("shop", "web"), &fact, previous).to_string()
+        };
+        let selected = json!({
+            "transition": "selected", "environment": "prod", "version": "1.4.0", "chartDigest": digest,
+            "reason": "Newest",
+        });
+        let rendered = json!({
+            "transition": "rendered", "environment": "prod", "artifact": digest, "inputsDigest": digest, "objects": 1,
+            "images": [],
+        });
+        let deleted = json!({
+            "transition": "uploadDeleted", "upload": "web", "version": "1.4.0", "retentionPolicy": "Retain",
+        });
+        for (fact, previous, expected) in [
+            (
+                json!({"transition": "purged", "version": "1.4.0", "releaseDigest": digest}),
+                None,
+                "sha256:4633e50b5a47d06bad393063eb0078a214133dea6a148f71ebd52730cc2adbe3",
+            ),
+            (deleted, None, "sha256:5d4b61b629303bf587a15030ec9a124ef2575bf87147f73d97785d91ab3c69c6"),
+            (selected, Some(&previous), "sha256:2606884d446a6e0cfef00548077b6c047c9619d2628c22850d47950c8084d486"),
+            (rendered, Some(&previous), "sha256:4e8cbfd1b07cdf9005f255f7ceebe91bcdb981e8a22cd2ba58272d7d1b39fc23"),
+            (
+                json!({"transition": "environmentRemoved", "environment": "prod"}),
+                Some(&previous),
+                "sha256:63ae01d64c71d069cba8bfc29d9f8e0cc7e4ed46aeb916313a55aa257ff1742f",
+            ),
+            (
+                deployment("requested", ""),
+                Some(&previous),
+                "sha256:f2368430db41c16620140b869b1e01674d164e99ea3fb55653f526d0acc59b92",
+            ),
+            (
+                deployment("healthy", "all of it"),
+                Some(&previous),
+                "sha256:6588782772d009a778385b22701126c98d798551a3c303b7613b39a8723ddf5f",
+            ),
+        ] {
+            assert_eq!(id(fact.clone(), previous), expected, "{fact}");
+        }
+    }
 }

@@ -9,6 +9,7 @@
 //! | | `release/<version>` | [`ReleaseRecord`](crate::release::ReleaseRecord) |
 //! | | `chart/<version>` | the packaged chart as blob |
 //! | | `environment/<environment>` | [`EnvironmentRecord`](super::EnvironmentRecord) |
+//! | | `deployment/<environment>/<cluster namespace>/<cluster name>/<uid>` | [`DeploymentRecord`](super::DeploymentRecord) |
 //! | | `link/<hex>` | the application may read this blob |
 //! | `P/digest/<namespace>/<hex>` | `<application>/<version>` | [`ReleaseRef`](super::ReleaseRef) |
 //! | `P/user/<namespace>/<hex of the name's sha256>` | `<time, newest first>/<application>/<version>` | [`ReleaseRef`](super::ReleaseRef) |
@@ -23,8 +24,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::table::{ItemKey, Range};
-use crate::{digest::Digest, release::ApplicationKey};
+use super::{
+    deployment::place,
+    table::{ItemKey, Range},
+};
+use crate::{
+    digest::Digest,
+    release::{ApplicationKey, ClusterRef},
+};
 
 /// How many partitions the heads are spread over.
 pub const HEAD_PARTITIONS: u8 = 16;
@@ -103,6 +110,14 @@ impl Layout {
 
     pub fn environments(&self, key: &ApplicationKey) -> Range {
         self.all_of_application(key, "environment", None)
+    }
+
+    pub fn deployment(&self, key: &ApplicationKey, environment: &str, cluster: &ClusterRef) -> ItemKey {
+        self.of_application(key, "deployment", &place(environment, cluster))
+    }
+
+    pub fn deployments(&self, key: &ApplicationKey) -> Range {
+        self.all_of_application(key, "deployment", None)
     }
 
     pub fn link(&self, key: &ApplicationKey, digest: &Digest) -> ItemKey {
@@ -201,6 +216,10 @@ mod tests {
             (layout.release(&key, "1.4.0"), "orbit/application/shop/web/release/1.4.0".to_owned()),
             (layout.chart(&key, "1.4.0"), "orbit/application/shop/web/chart/1.4.0".to_owned()),
             (layout.environment(&key, "prod"), "orbit/application/shop/web/environment/prod".to_owned()),
+            (
+                layout.deployment(&key, "prod", &ClusterRef::new("fleet", "eu-1", "7b0c")),
+                "orbit/application/shop/web/deployment/prod/fleet/eu-1/7b0c".to_owned(),
+            ),
             (layout.link(&key, &digest), format!("orbit/application/shop/web/link/{hex}")),
             (layout.digest("shop", &digest, "web", "1.4.0"), format!("orbit/digest/shop/{hex}/web/1.4.0")),
             (

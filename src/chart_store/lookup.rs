@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{ChartStore, ChartStoreError, EnvironmentRecord, Event, Fact, Page, store::decode, table::ItemKey};
+use super::{
+    ChartStore, ChartStoreError, DeploymentRecord, EnvironmentRecord, Event, Fact, Page, store::decode, table::ItemKey,
+};
 use crate::{
     digest::Digest,
-    release::{ApplicationKey, ReleaseRecord},
+    release::{ApplicationKey, ClusterRef, ReleaseRecord},
 };
 
 /// Where a release is found.
@@ -63,6 +65,21 @@ impl ChartStore {
     /// All environments that an application was ever selected or rendered for.
     pub async fn environments(&self, key: &ApplicationKey) -> Result<Vec<EnvironmentRecord>, ChartStoreError> {
         self.all(self.layout.environments(key)).await?.iter().map(decode).collect()
+    }
+
+    /// What was last recorded of an environment in a cluster.
+    pub async fn deployment(
+        &self,
+        key: &ApplicationKey,
+        environment: &str,
+        cluster: &ClusterRef,
+    ) -> Result<Option<DeploymentRecord>, ChartStoreError> {
+        self.read_body(&self.layout.deployment(key, environment, cluster)).await
+    }
+
+    /// Every environment and cluster that an application was ever deployed to, those that are gone included.
+    pub async fn deployments(&self, key: &ApplicationKey) -> Result<Vec<DeploymentRecord>, ChartStoreError> {
+        self.all(self.layout.deployments(key)).await?.iter().map(decode).collect()
     }
 
     /// The releases of a tenant that a release, image, image config or chart digest belongs to.

@@ -5,6 +5,7 @@
 //! everything else in this folder is written once, on top of it.
 
 mod changes;
+mod deployment;
 mod dynamodb;
 mod error;
 mod event;
@@ -19,6 +20,7 @@ mod table;
 mod verify;
 
 pub use changes::{EnvironmentRecord, RenderedRecord, Selection};
+pub use deployment::{Deployed, Deployment, DeploymentRecord, DeploymentState};
 pub use dynamodb::DynamoDbTable;
 pub use error::ChartStoreError;
 pub use event::{Event, Fact, MAX_INLINE_SPEC, Recurrence, SCHEMA_VERSION, SpecText, UnknownFact};

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ChartStore, ChartStoreError, EnvironmentRecord, Event, Head, Recurrence,
-    changes::changes,
+    ChartStore, ChartStoreError, DeploymentRecord, EnvironmentRecord, Event, Fact, Head, Recurrence,
+    changes::{Stored, changes},
+    deployment::place,
     journal::{Lane, Marker, event_id, read_event},
 };
 use crate::{digest::Digest, release::ReleaseRecord};
@@ -35,6 +36,8 @@ struct Replay {
     lanes: BTreeMap<String, Lane>,
     releases: BTreeMap<String, ReleaseRecord>,
     environments: BTreeMap<String, EnvironmentRecord>,
+    /// By environment and cluster.
+    deployments: BTreeMap<String, DeploymentRecord>,
 }
 
 impl Replay {
@@ -51,19 +54,35 @@ impl Replay {
             Recurrence::Once => None,
             Recurrence::Lane(lane) => Some(lane),
         };
-        let previous = lane.as_ref().and_then(|lane| self.lanes.get(lane));
-        if event.id != event_id(plane, &event.key, &event.fact, previous.map(|lane| &lane.id)) {
-            problems.push("has an id that is not its own".to_owned());
+        // What a newer program makes of a fact's identity and lane is not known here.
+        if !matches!(event.fact, Fact::Unknown(_)) {
+            let previous = lane.as_ref().and_then(|lane| self.lanes.get(lane));
+            if event.id != event_id(plane, &event.key, &event.fact, previous.map(|lane| &lane.id)) {
+                problems.push("has an id that is not its own".to_owned());
+            }
+            if let Some(lane) = lane {
+                self.lanes.insert(lane, Lane { id: event.id, state: event.fact.state() });
+            }
         }
-        if let Some(lane) = lane {
-            self.lanes.insert(lane, Lane { id: event.id, state: event.fact.state() });
+        let stored = Stored {
+            release: event.fact.version().and_then(|version| self.releases.get(version)),
+            environment: event.fact.environment().and_then(|environment| self.environments.get(environment)),
+            deployment: match &event.fact {
+                Fact::Deployment(fact) => self.deployments.get(&place(&fact.environment, &fact.cluster)),
+                _ => None,
+            },
+        };
+        if let Fact::Deployment(fact) = &event.fact
+            && *fact != fact.following(stored.deployment)
+        {
+            problems.push(format!("does not count its attempts: it is of attempt {}", fact.attempt));
         }
-        let release = event.fact.version().and_then(|version| self.releases.get(version));
-        let environment = event.fact.environment().and_then(|environment| self.environments.get(environment));
-        match changes(event, release, environment) {
+        match changes(event, stored) {
             Ok(Some(change)) => {
                 self.releases.extend(change.release.map(|record| (record.release.version.clone(), record)));
                 self.environments.extend(change.environment.map(|record| (record.environment.clone(), record)));
+                let at = |record: &DeploymentRecord| place(&record.environment, &record.cluster);
+                self.deployments.extend(change.deployment.map(|record| (at(&record), record)));
             }
             Ok(None) => problems.push("records what was recorded before".to_owned()),
             Err(error) => problems.push(format!("could not have happened: {error}")),
@@ -130,6 +149,16 @@ async fn verify_application(store: &ChartStore, head: &Head) -> Result<Vec<Findi
     }
     for environment in replay.environments.keys() {
         found(format!("environment {environment} of {key}"), "is in the journal but not in the store".to_owned());
+    }
+    for record in store.deployments(key).await? {
+        let at = place(&record.environment, &record.cluster);
+        match replay.deployments.remove(&at) {
+            Some(replayed) if replayed == record => {}
+            _ => found(format!("deployment {at} of {key}"), "is not what the journal says".to_owned()),
+        }
+    }
+    for at in replay.deployments.keys() {
+        found(format!("deployment {at} of {key}"), "is in the journal but not in the store".to_owned());
     }
     Ok(findings)
 }

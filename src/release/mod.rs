@@ -40,6 +40,31 @@ impl fmt::Display for ApplicationKey {
     }
 }
 
+/// A cluster that things are deployed to. It is its UID: one that is made anew under the same name is another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterRef {
+    /// Namespace of its EphemeralCluster.
+    pub namespace: String,
+    /// Name of its EphemeralCluster.
+    pub name: String,
+    /// UID of its namespace `kube-system`.
+    pub uid: String,
+}
+
+impl ClusterRef {
+    /// The cluster with this UID that is known as `namespace/name`.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>, uid: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into(), uid: uid.into() }
+    }
+}
+
+impl fmt::Display for ClusterRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
 /// One platform of a stored image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Finding, VerifyError, blobs::Blobs};
 use crate::{
-    chart_store::ChartStore,
+    chart_store::{ChartStore, DeploymentState},
     digest::Digest,
     release::{ApplicationKey, ChartRecord, StoredImage},
 };
@@ -92,6 +92,19 @@ pub(super) async fn of(
         if let (false, Some(rendered)) = (record.removed, &record.rendered) {
             let by = format!("environment {}", record.environment);
             needs.add_artifact(blobs, &by, rendered.artifact).await?;
+        }
+    }
+    for record in store.deployments(key).await? {
+        if record.state == DeploymentState::Removed {
+            continue;
+        }
+        let by = format!("the deployment of {} to {}", record.environment, record.cluster);
+        let deployed = [&record.applied, &record.last_healthy].into_iter().flatten().map(|deployed| deployed.artifact);
+        for artifact in deployed.chain([record.artifact]) {
+            needs.add_artifact(blobs, &by, artifact).await?;
+        }
+        if let Some(inventory) = record.inventory {
+            needs.add(&by, inventory);
         }
     }
     // Links come before what they are for, so they are read after it: nothing that is new lacks one.

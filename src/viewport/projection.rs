@@ -63,6 +63,8 @@ pub fn project(event: &Event) -> Vec<Change> {
                 ("purged_by", event.actor.as_str().into()),
             ],
         ),
+        // For now part of the list of events only.
+        Fact::Deployment(_) => {}
         // A newer program's: part of the history, and no more than that to this one.
         Fact::Unknown(_) => {}
     }
@@ -313,6 +315,7 @@ fn detail(fact: &Fact) -> Option<String> {
         Fact::Selected { reason, .. } => text(reason),
         Fact::Rendered { objects, .. } => Some(format!("{objects} objects")),
         Fact::UploadDeleted { upload, retention_policy, .. } => Some(format!("{upload}, {retention_policy:?}")),
+        Fact::Deployment(deployment) => deployment.detail.clone(),
         Fact::EnvironmentRemoved { .. } | Fact::Purged { .. } | Fact::Unknown(_) => None,
     }
 }

@@ -8,12 +8,12 @@ use jiff::{Timestamp, ToSpan};
 use orbit_plane::{
     api::{SelectionReason, Workload},
     chart_store::{
-        Advance, ChartStore, ChartStoreError, Condition, DynamoDbTable, Entry, Fact, Item, ItemKey, Range, Recorded,
-        SessionState, SqliteTable, Table, TableError, UploadSession, Write, verify,
+        Advance, ChartStore, ChartStoreError, Condition, Deployment, DeploymentState, DynamoDbTable, Entry, Fact, Item,
+        ItemKey, Range, Recorded, SessionState, SqliteTable, Table, TableError, UploadSession, Write, verify,
     },
     digest::Digest,
     image_harbor::StagedChunk,
-    release::{ApplicationKey, ChartRecord, Description, ImagePlatform, Release, StoredImage},
+    release::{ApplicationKey, ChartRecord, ClusterRef, Description, ImagePlatform, Release, StoredImage},
 };
 
 struct Under {
@@ -57,6 +57,9 @@ contract!(
     facts_that_recur_are_recorded_when_they_change,
     an_environment_of_manifests_ends_and_comes_back,
     manifests_and_versions_take_turns,
+    deployments_are_recorded_per_environment_and_cluster,
+    a_cluster_made_anew_is_another,
+    racing_states_of_a_deployment_are_all_recorded,
     racing_writers_leave_one_chain,
     a_writer_whose_answer_was_lost_knows_its_own_event,
     a_purged_version_leaves_a_tombstone,
@@ -247,6 +250,102 @@ async fn facts_that_recur_are_recorded_when_they_change(under: Under) {
     assert_whole(store).await;
 }
 
+fn deployed(cluster: &ClusterRef, version: &str, state: DeploymentState) -> Deployment {
+    Deployment {
+        environment: "prod".into(),
+        cluster: cluster.clone(),
+        version: Some(version.into()),
+        artifact: Digest::of(format!("artifact {version}")),
+        images: vec![Digest::of(format!("image {version}"))],
+        state,
+        inventory: (state == DeploymentState::Applied).then(|| Digest::of(format!("inventory {version}"))),
+        detail: Some(format!("{state:?} {version}")),
+        attempt: 0,
+        replaces: None,
+    }
+}
+
+async fn deployments_are_recorded_per_environment_and_cluster(under: Under) {
+    use DeploymentState::*;
+    let store = &under.store;
+    let (eu, us) = (ClusterRef::new("fleet", "eu-1", "7b0c"), ClusterRef::new("fleet", "us-1", "91aa"));
+    store.record(&web(), stored("1.0.0", "a")).await.unwrap();
+    for (cluster, version, state, appended) in [
+        (&eu, "1.0.0", Requested, true),
+        (&eu, "1.0.0", Requested, false),
+        (&us, "1.0.0", Requested, true),
+        (&eu, "1.0.0", Applied, true),
+        (&eu, "1.0.0", Healthy, true),
+        (&eu, "1.0.0", Healthy, false),
+        // What comes and goes is recorded each time.
+        (&eu, "1.0.0", Degraded, true),
+        (&eu, "1.0.0", Healthy, true),
+        (&eu, "2.0.0", Requested, true),
+        (&eu, "2.0.0", Applied, true),
+        (&eu, "2.0.0", Failed, true),
+        (&us, "1.0.0", Lost, true),
+        (&eu, "2.0.0", Removed, true),
+        (&eu, "2.0.0", Removed, false),
+    ] {
+        let mut fact = deployed(cluster, version, state);
+        let once = store.record(&web(), by("orbit-plane", Fact::Deployment(fact.clone()))).await.unwrap();
+        assert_eq!(matches!(once, Recorded::Appended(_)), appended, "{fact:?}");
+        // Said in other words it is the same.
+        fact.detail = Some("in other words".into());
+        let again = store.record(&web(), by("orbit-plane", Fact::Deployment(fact))).await.unwrap();
+        assert_eq!(again, Recorded::Already);
+    }
+    let record = store.deployment(&web(), "prod", &eu).await.unwrap().unwrap();
+    assert_eq!((record.state, record.attempt, record.version.as_deref()), (Removed, 2, Some("2.0.0")));
+    assert_eq!((record.detail.as_deref(), record.applied, record.inventory), (Some("Removed 2.0.0"), None, None));
+    let healthy = record.last_healthy.unwrap();
+    assert_eq!((healthy.attempt, healthy.version.as_deref()), (1, Some("1.0.0")));
+    assert_eq!((healthy.artifact, healthy.images), (Digest::of("artifact 1.0.0"), vec![Digest::of("image 1.0.0")]));
+    let all = store.deployments(&web()).await.unwrap();
+    let all: Vec<_> = all.iter().map(|one| (one.environment.as_str(), &one.cluster, one.state)).collect();
+    assert_eq!(all, [("prod", &eu, Removed), ("prod", &us, Lost)]);
+    assert_eq!(store.deployment(&web(), "dev", &eu).await.unwrap(), None);
+    let events = store.events(&web(), 0, 100).await.unwrap();
+    let ends: Vec<_> = events
+        .iter()
+        .filter_map(|event| match &event.fact {
+            Fact::Deployment(fact) => fact.replaces.map(|replaced| (fact.state, fact.attempt, replaced)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ends, [(Applied, 2, 1)]);
+    assert_whole(store).await;
+}
+
+async fn a_cluster_made_anew_is_another(under: Under) {
+    let store = &under.store;
+    for (uid, state) in
+        [("old", DeploymentState::Healthy), ("old", DeploymentState::Lost), ("new", DeploymentState::Requested)]
+    {
+        let fact = deployed(&ClusterRef::new("fleet", "eu-1", uid), "1.0.0", state);
+        store.record(&web(), by("orbit-plane", Fact::Deployment(fact))).await.unwrap();
+    }
+    let all = store.deployments(&web()).await.unwrap();
+    let all: Vec<_> = all.iter().map(|one| (one.cluster.uid.as_str(), one.state, one.attempt)).collect();
+    assert_eq!(all, [("new", DeploymentState::Requested, 1), ("old", DeploymentState::Lost, 1)]);
+    assert_whole(store).await;
+}
+
+/// Two that say different things of the same version at the same time: neither may take the other for itself.
+async fn racing_states_of_a_deployment_are_all_recorded(under: Under) {
+    let store = &under.store;
+    let cluster = ClusterRef::new("fleet", "eu-1", "7b0c");
+    let key = &web();
+    let racers = DeploymentState::ALL.map(|state| {
+        store.record(key, by("orbit-plane", Fact::Deployment(deployed(&cluster, "1.0.0", state)))).boxed_local()
+    });
+    for recorded in join_all(racers).await {
+        assert!(matches!(recorded.unwrap(), Recorded::Appended(_)));
+    }
+    assert_eq!(store.head(key).await.unwrap().unwrap().seq, 8);
+    assert_whole(store).await;
+}
+
 async fn racing_writers_leave_one_chain(under: Under) {
     let store = &under.store;
     // Eight writers of the same fact, and eight of one each.
@@ -421,6 +520,8 @@ async fn tampering_is_found(under: Under) {
         store.record(&web(), stored(version, version)).await.unwrap();
     }
     store.record(&web(), selected("1.2.0")).await.unwrap();
+    let fact = deployed(&ClusterRef::new("fleet", "eu-1", "7b0c"), "1.2.0", DeploymentState::Requested);
+    store.record(&web(), by("orbit-plane", Fact::Deployment(fact))).await.unwrap();
     assert_whole(store).await;
     for (sort, what) in [
         ("event/00000000000000000002", "an event is missing"),
@@ -428,6 +529,8 @@ async fn tampering_is_found(under: Under) {
         ("lane/selection/prod", "is not what the journal says"),
         ("release/1.1.0", "is in the journal but not in the store"),
         ("environment/prod", "is in the journal but not in the store"),
+        ("deployment/prod", "is in the journal but not in the store"),
+        ("lane/deployment/prod/fleet/eu-1/7b0c", "is not what the journal says"),
     ] {
         let found = under.table.query(&Range::new("orbit/application/shop/web", sort), 1).await.unwrap();
         let item = found.first().unwrap();

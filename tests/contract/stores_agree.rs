@@ -7,10 +7,13 @@ use bytes::Bytes;
 use orbit_plane::{
     api::Workload,
     aws,
-    chart_store::{self, ChartStore, Condition, DynamoDbTable, Entry, Fact, ItemKey, SqliteTable, Table, Write},
+    chart_store::{
+        self, ChartStore, Condition, Deployment, DeploymentState, DynamoDbTable, Entry, Fact, ItemKey, SqliteTable,
+        Table, Write,
+    },
     digest::Digest,
     image_harbor::{self, ImageHarbor, store_bytes},
-    release::{ApplicationKey, ChartRecord, ImagePlatform, Release, StoredImage},
+    release::{ApplicationKey, ChartRecord, ClusterRef, ImagePlatform, Release, StoredImage},
     settings::StoreSettings,
     verify::verify_stores,
 };
@@ -121,6 +124,7 @@ contract!(
     a_blob_without_a_link_is_found,
     a_chart_that_was_changed_in_the_chart_store_is_found,
     what_was_given_up_is_not_missed,
+    what_runs_and_what_a_rollback_goes_back_to_is_needed,
 );
 
 fn key(application: &str) -> ApplicationKey {
@@ -331,4 +335,41 @@ async fn what_was_given_up_is_not_missed(stores: Stores) {
     // What still runs is needed all the same.
     stores.disk.tamper(&web.yaml, None).await;
     assert_one(&stores.found(false).await, &["environment prod of shop/web"]);
+}
+
+async fn what_runs_and_what_a_rollback_goes_back_to_is_needed(stores: Stores) {
+    let key = &key("web");
+    let (old, _) = stores.manifest(key, &["{}", "the old YAML"]).await;
+    let (new, _) = stores.manifest(key, &["{}", "the new YAML"]).await;
+    let inventory = store_bytes(&*stores.harbor, "inventory").await.unwrap();
+    stores.store.link(key, &[inventory]).await.unwrap();
+    let say = async |artifact: Digest, state: DeploymentState| {
+        let fact = Deployment {
+            environment: "prod".into(),
+            cluster: ClusterRef::new("fleet", "eu-1", "7b0c"),
+            version: None,
+            artifact,
+            images: vec![],
+            state,
+            inventory: (state == DeploymentState::Applied).then_some(inventory),
+            detail: None,
+            attempt: 0,
+            replaces: None,
+        };
+        stores.record(key, Fact::Deployment(fact), None).await;
+    };
+    say(old, DeploymentState::Healthy).await;
+    say(new, DeploymentState::Applied).await;
+    assert_eq!(chart_store::verify(&stores.store).await.unwrap(), []);
+    assert_eq!(stores.found(false).await, [""; 0]);
+    let needed = [old, Digest::of("the old YAML"), new, Digest::of("the new YAML"), inventory];
+    stores.store.unlink(key, &needed).await.unwrap();
+    let found = stores.found(false).await;
+    assert_eq!(found.len(), needed.len(), "{found:#?}");
+    assert!(found.iter().all(|line| line.contains("the deployment of prod to fleet/eu-1")), "{found:#?}");
+    // A cluster may come back; what was removed from it does not.
+    say(new, DeploymentState::Lost).await;
+    assert_eq!(stores.found(false).await.len(), needed.len());
+    say(new, DeploymentState::Removed).await;
+    assert_eq!(stores.found(false).await, [""; 0]);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use orbit_plane::{
-    chart_store::{self, ChartStore, Event, Fact},
+    chart_store::{self, ChartStore, Deployment, Event, Fact},
     release::ApplicationKey,
     viewport::{self, Viewport},
 };
@@ -28,6 +28,10 @@ pub fn said(event: &Event) -> String {
         Fact::EnvironmentRemoved { environment } => format!("removed {environment}"),
         Fact::UploadDeleted { version, retention_policy, .. } => format!("deleted {version} {retention_policy:?}"),
         Fact::Purged { version, .. } => format!("purged {version}"),
+        Fact::Deployment(deployment) => {
+            let Deployment { environment, cluster, version, state, .. } = deployment;
+            format!("{} {environment} {cluster} {}", state.as_str(), version.as_deref().unwrap_or("-"))
+        }
         Fact::Unknown(fact) => format!("unknown {}", fact.transition()),
     }
 }
