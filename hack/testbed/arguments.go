@@ -51,3 +51,10 @@ func (a *arguments) parse(args []string, min, max int) (rest []string, err error
 
 // testbed is the testbed that --name names.
 func (a *arguments) testbed() (Testbed, error) { return NewTestbed(*a.name) }
+
+// given says whether a flag was on the command line.
+func (a *arguments) given(name string) bool {
+	found := false
+	a.flags.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
+}

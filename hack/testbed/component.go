@@ -18,12 +18,22 @@ type Component struct {
 	Command []string
 	// Environment is set on top of the little that every component gets.
 	Environment []string
-	// Port is where it listens.
+	// Port is where it listens on this machine's loopback address.
 	Port int
+	// Address is where it listens instead, if it does so elsewhere.
+	Address string
 	// Ready says with an error what is missing until the component does its work. It must be quick.
 	Ready func(ctx context.Context) error
 	// Grace is how long the component may take to end by itself before it is killed.
 	Grace time.Duration
+}
+
+// address is where the component listens.
+func (c Component) address() string {
+	if c.Address != "" {
+		return c.Address
+	}
+	return loopback(c.Port)
 }
 
 // readyLimit is how long a component may take to get ready. Usually it takes a second or three:
@@ -33,16 +43,24 @@ const readyLimit = 90 * time.Second
 // bringUp starts the components one after the other, each when the one before is ready.
 func (p Part) bringUp(ctx context.Context, components []Component) error {
 	for _, c := range components {
-		began := time.Now()
-		_, ended, err := p.start(c)
-		if err != nil {
+		if err := p.bringUpOne(ctx, c); err != nil {
 			return err
 		}
-		if err := p.waitReady(ctx, c, ended); err != nil {
-			return err
-		}
-		say("%-24s %-10s ready in %.1f s on %s", c.Name, c.Version, time.Since(began).Seconds(), loopback(c.Port))
 	}
+	return nil
+}
+
+// bringUpOne starts one component and waits until it is ready.
+func (p Part) bringUpOne(ctx context.Context, c Component) error {
+	began := time.Now()
+	_, ended, err := p.start(c)
+	if err != nil {
+		return err
+	}
+	if err := p.waitReady(ctx, c, ended); err != nil {
+		return err
+	}
+	say("%-24s %-10s ready in %.1f s on %s", c.Name, c.Version, time.Since(began).Seconds(), c.address())
 	return nil
 }
 

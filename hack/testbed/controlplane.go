@@ -3,16 +3,12 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"strconv"
-	"strings"
-	"time"
 )
 
 //go:embed audit-policy.yaml
@@ -24,6 +20,7 @@ const (
 	etcdPeerPort   = "etcd-peer"
 	apiserverPort  = "kube-apiserver"
 	controllerPort = "kube-controller-manager"
+	schedulerPort  = "kube-scheduler"
 )
 
 // The control plane's first address of the Services' range is the API server's own.
@@ -32,13 +29,8 @@ const (
 	serviceAddress = "10.96.0.1"
 )
 
-// ControlPlane knows how to run etcd, the API server and the controller manager of one testbed.
-//
-// Nodes are to become a part of their own beside it: containerd, kubelet and kube-proxy per node,
-// each node in a network namespace. They need kube-scheduler as a fourth component here, the API
-// server on an address that nodes reach (bind and advertise address, one more host in its
-// certificate, an endpoint reconciler) and client certificates "system:node:NAME" in the group
-// "system:nodes", which the Node authorizer below already understands.
+// ControlPlane knows how to run etcd, the API server and the controller manager of one testbed. Where
+// the cluster has nodes, pods are scheduled too, and the API server is there for the nodes as well.
 type ControlPlane struct {
 	part     Part
 	record   Record
@@ -50,13 +42,35 @@ func (c ControlPlane) server() string { return "https://" + loopback(c.record.Po
 
 // components are the servers in the order in which they start.
 func (c ControlPlane) components() []Component {
-	return []Component{c.etcd(), c.apiserver(), c.controllerManager()}
+	all := []Component{c.etcd(), c.apiserver(), c.controllerManager()}
+	if c.hasNodes() {
+		all = append(all, c.scheduler())
+	}
+	return all
+}
+
+// ports are what the control plane of a cluster with or without nodes listens on.
+func controlPlanePorts(nodes bool) []string {
+	ports := []string{etcdPort, etcdPeerPort, apiserverPort, controllerPort}
+	if nodes {
+		ports = append(ports, schedulerPort)
+	}
+	return ports
+}
+
+// hasNodes says whether the cluster has nodes.
+func (c ControlPlane) hasNodes() bool { return len(c.record.Nodes) > 0 }
+
+// nodeServer is the API server's address as nodes and pods see it: this machine's end of the link to
+// the first node, which the others reach as well.
+func (c ControlPlane) nodeServer() string {
+	return fmt.Sprintf("https://%s:%d", c.record.Nodes[0].machineAddress(), c.record.Ports[apiserverPort])
 }
 
 // controlPlaneOrder is the order in which the servers end: who asks before who answers. Their data
 // is deleted next, so nobody is waited for.
 func controlPlaneOrder() []Component {
-	return []Component{{Name: "kube-controller-manager"}, {Name: "kube-apiserver"}, {Name: "etcd"}}
+	return []Component{{Name: "kube-scheduler"}, {Name: "kube-controller-manager"}, {Name: "kube-apiserver"}, {Name: "etcd"}}
 }
 
 // prepare makes certificates, keys and configuration files.
@@ -82,12 +96,25 @@ func (c ControlPlane) prepare() error {
 	if err != nil {
 		return err
 	}
-	apiserver, err := ca.server("kube-apiserver", "localhost", "127.0.0.1", serviceAddress,
-		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+	hosts := []string{"localhost", "127.0.0.1", serviceAddress,
+		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}
+	for _, node := range c.record.Nodes {
+		hosts = append(hosts, node.machineAddress())
+	}
+	apiserver, err := ca.server("kube-apiserver", hosts...)
 	if err != nil {
 		return err
 	}
 	controller, err := ca.client("system:kube-controller-manager")
+	if err != nil {
+		return err
+	}
+	scheduler, err := ca.client("system:kube-scheduler")
+	if err != nil {
+		return err
+	}
+	// What the API server shows nodes for logs, exec and port-forward.
+	kubeletClient, err := ca.client("kube-apiserver-kubelet-client", "system:masters")
 	if err != nil {
 		return err
 	}
@@ -106,12 +133,15 @@ func (c ControlPlane) prepare() error {
 		etcdClient.save(pki, "etcd-client"),
 		ca.save(pki, "ca"),
 		apiserver.save(pki, "apiserver"),
+		kubeletClient.save(pki, "kubelet-client"),
 		admin.save(pki, "admin"),
 		writeFile(c.part.Path("pki", "service-accounts.key"), private),
 		writeFile(c.part.Path("pki", "service-accounts.pub"), public),
 		writeFile(c.part.Path("audit-policy.yaml"), auditPolicy),
 		writeFile(c.part.Path("controller-manager.kubeconfig"),
 			kubeconfig(cluster, c.server(), "system:kube-controller-manager", ca.Certificate, controller)),
+		writeFile(c.part.Path("scheduler.kubeconfig"),
+			kubeconfig(cluster, c.server(), "system:kube-scheduler", ca.Certificate, scheduler)),
 		writeFile(c.part.Testbed.Kubeconfig(),
 			kubeconfig(cluster, c.server(), "kubernetes-admin", ca.Certificate, admin)),
 	)
@@ -158,18 +188,30 @@ func (c ControlPlane) etcd() Component {
 func (c ControlPlane) apiserver() Component {
 	port := c.record.Ports[apiserverPort]
 	pki := func(name string) string { return c.part.Path("pki", name) }
+	// Nothing but this machine speaks to it, and the Service "kubernetes" may not have an endpoint
+	// on loopback: so it has none.
+	reach := []string{
+		"--bind-address=127.0.0.1",
+		"--advertise-address=127.0.0.1",
+		"--endpoint-reconciler-type=none",
+	}
+	if c.hasNodes() {
+		reach = []string{
+			"--bind-address=0.0.0.0",
+			"--advertise-address=" + c.record.Nodes[0].machineAddress(),
+			"--kubelet-certificate-authority=" + pki("ca.crt"),
+			"--kubelet-client-certificate=" + pki("kubelet-client.crt"),
+			"--kubelet-client-key=" + pki("kubelet-client.key"),
+			"--kubelet-preferred-address-types=InternalIP", // names of nodes are known to nobody
+		}
+	}
 	return Component{
 		Name:    "kube-apiserver",
 		Version: kubernetesVersion,
 		Port:    port,
-		Command: []string{
+		Command: append([]string{
 			c.binaries["kube-apiserver"],
-			"--bind-address=127.0.0.1",
 			"--secure-port=" + strconv.Itoa(port),
-			// Nothing but this machine speaks to it, and the Service "kubernetes" may not have an
-			// endpoint on loopback: so it has none until there are nodes.
-			"--advertise-address=127.0.0.1",
-			"--endpoint-reconciler-type=none",
 			"--etcd-servers=https://" + loopback(c.record.Ports[etcdPort]),
 			"--etcd-cafile=" + pki("etcd-ca.crt"),
 			"--etcd-certfile=" + pki("etcd-client.crt"),
@@ -192,7 +234,7 @@ func (c ControlPlane) apiserver() Component {
 			"--audit-log-path=" + c.part.Testbed.AuditLog(),
 			"--audit-log-maxsize=2000", // MB: one file for a whole test run
 			"--audit-log-maxbackup=1",
-		},
+		}, reach...),
 		Ready: func(ctx context.Context) error {
 			return c.get(ctx, "ca", "admin", c.server()+"/readyz", http.StatusOK)
 		},
@@ -239,49 +281,30 @@ func (c ControlPlane) controllerManager() Component {
 	}
 }
 
-// get asks one of the servers with a client certificate of ours, and wants a certain answer.
-func (c ControlPlane) get(ctx context.Context, authority, client, url string, want int) error {
-	pair, err := tls.LoadX509KeyPair(c.part.Path("pki", client+".crt"), c.part.Path("pki", client+".key"))
-	if err != nil {
-		return err
+func (c ControlPlane) scheduler() Component {
+	port := c.record.Ports[schedulerPort]
+	access := c.part.Path("scheduler.kubeconfig")
+	return Component{
+		Name:    "kube-scheduler",
+		Version: kubernetesVersion,
+		Port:    port,
+		Command: []string{
+			c.binaries["kube-scheduler"],
+			"--bind-address=127.0.0.1",
+			"--secure-port=" + strconv.Itoa(port),
+			"--cert-dir=" + c.part.Path("scheduler"),
+			"--kubeconfig=" + access,
+			"--authentication-kubeconfig=" + access,
+			"--authorization-kubeconfig=" + access,
+			"--authentication-skip-lookup",
+			"--leader-elect=false",
+			"--kube-api-qps=500",
+			"--kube-api-burst=1000",
+		},
+		// It makes its own certificate, which nobody vouches for.
+		Ready: func(ctx context.Context) error {
+			_, err := ask(ctx, &tls.Config{InsecureSkipVerify: true}, "https://"+loopback(port)+"/healthz", http.StatusOK)
+			return err
+		},
 	}
-	pem, err := os.ReadFile(c.part.Path("pki", authority+".crt"))
-	if err != nil {
-		return err
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	transport := &http.Transport{ // no proxy: the servers are on this machine
-		TLSClientConfig:   &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}},
-		DisableKeepAlives: true,
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	request.Header.Set("User-Agent", "orbit-testbed")
-	response, err := (&http.Client{Transport: transport, Timeout: 5 * time.Second}).Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
-	if response.StatusCode != want {
-		return fmt.Errorf("%s answers %s: %s", url, response.Status, failures(string(body)))
-	}
-	return nil
-}
-
-// failures keeps of a long list of checks those that failed, and leaves any other text as it is.
-func failures(answer string) string {
-	var failed []string
-	for line := range strings.Lines(answer) {
-		if strings.HasPrefix(line, "[-]") {
-			failed = append(failed, strings.TrimSpace(line))
-		}
-	}
-	if len(failed) == 0 {
-		return strings.TrimSpace(answer)
-	}
-	return strings.Join(failed, ", ")
 }

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// down ends a control plane and deletes what it kept. It leaves the stores alone.
-func down(_ context.Context, args []string) error {
+// down ends a control plane and its nodes, and deletes what it kept. It leaves the stores alone.
+func down(ctx context.Context, args []string) error {
 	a := newArguments()
 	all := a.flags.Bool("all", false, "")
 	if _, err := a.parse(args, 0, 0); err != nil {
@@ -24,7 +24,7 @@ func down(_ context.Context, args []string) error {
 	}
 	defer unlock()
 	had := t.Plane().Exists() || len(t.Plane().processes("")) > 0
-	if err := removePlane(t); err != nil {
+	if err := removeCluster(ctx, t); err != nil {
 		return err
 	}
 	if had {
@@ -41,9 +41,12 @@ func down(_ context.Context, args []string) error {
 	return err
 }
 
-// removePlane ends the control plane's processes and deletes everything in the testbed's folder
-// that is not the stores'.
-func removePlane(t Testbed) error {
+// removeCluster takes the nodes away, ends the control plane's processes, and deletes everything in
+// the testbed's folder that is not the stores'.
+func removeCluster(ctx context.Context, t Testbed) error {
+	if err := removeNodes(ctx, t.Nodes()); err != nil {
+		return err
+	}
 	if err := t.Plane().endAll(controlPlaneOrder()); err != nil {
 		return err
 	}

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// env prints what a shell evaluates to use a testbed: its kubeconfig, and where its stores are.
+// env prints what a shell evaluates to use a testbed: its kubeconfig, the
+// address at which its nodes reach this machine, and where its stores are.
 func env(_ context.Context, args []string) error {
 	a := newArguments()
 	if _, err := a.parse(args, 0, 0); err != nil {
@@ -21,6 +22,9 @@ func env(_ context.Context, args []string) error {
 	var lines []string
 	if present(t.Kubeconfig()) {
 		lines = append(lines, "KUBECONFIG="+t.Kubeconfig())
+	}
+	if cluster, err := loadCluster(t, nil); err == nil && len(cluster.nodes()) > 0 {
+		lines = append(lines, "ORBIT_TESTBED_ADDRESS="+sharedAddress)
 	}
 	data, err := os.ReadFile(t.StoresEnv())
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -34,6 +34,9 @@ func NewTestbed(name string) (Testbed, error) {
 // Plane is the control plane: etcd, kube-apiserver, kube-controller-manager.
 func (t Testbed) Plane() Part { return Part{Testbed: t, Name: "plane"} }
 
+// Nodes are the nodes of the control plane's cluster.
+func (t Testbed) Nodes() Part { return Part{Testbed: t, Name: "nodes"} }
+
 // Stores are the test stores: S3, DynamoDB's protocol, MySQL.
 func (t Testbed) Stores() Part { return Part{Testbed: t, Name: "stores"} }
 

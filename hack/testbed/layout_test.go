@@ -26,7 +26,7 @@ func TestTestbedNames(t *testing.T) {
 func TestPartsOwnTheirFiles(t *testing.T) {
 	for name, stores := range map[string]bool{
 		"stores": true, "stores.env": true, ".stores.env.123": true,
-		"plane": false, "kubeconfig": false, ".kubeconfig.123": false, "audit.log": false, "users": false,
+		"plane": false, "nodes": false, "kubeconfig": false, ".kubeconfig.123": false, "audit.log": false, "users": false,
 	} {
 		if ownedByStores(name) != stores {
 			t.Errorf("%s belongs to the stores: %v", name, !stores)
@@ -41,10 +41,10 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := testbed.Plane().create(nil, "port"); err != nil {
+	if _, err := testbed.Plane().create(Record{}, "port"); err != nil {
 		t.Fatal(err)
 	}
-	if err := removePlane(testbed); err != nil {
+	if err := removeCluster(t.Context(), testbed); err != nil {
 		t.Fatal(err)
 	}
 	testbed.removeIfEmpty()

@@ -1,8 +1,9 @@
-// Testbed runs a real Kubernetes control plane and real stores on this machine, for tests and for
-// trying things out: no Docker, no container image, no root.
+// Testbed runs real Kubernetes clusters and real stores on this machine, for tests and for trying
+// things out: no Docker, no registry, and root for clusters with nodes only.
 //
 // It starts the very servers that a cluster consists of, built from their Go modules, as ordinary
-// processes on loopback addresses. See help.txt for what it can do, layout.go for where things lie,
+// processes: the control plane's on loopback addresses, those of each node in a network namespace of
+// its own. See help.txt for what it can do, layout.go for where things lie,
 // and part.go and process.go for how it keeps track of what it started.
 package main
 
@@ -35,6 +36,8 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	// Somebody who became root by `su` does not find an administrator's programs.
+	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
 	os.Exit(run(ctx, os.Args[1:]))
 }
 

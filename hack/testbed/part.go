@@ -10,8 +10,8 @@ import (
 )
 
 // Part is a group of components of one testbed that comes up and goes down together: the control
-// plane, the stores. Each has a folder of its own below the testbed's, so that one can be replaced
-// while the other runs. Real nodes will be a third part, with one folder per node.
+// plane, its nodes, the stores. Each has a folder of its own below the testbed's, so that one can be
+// replaced while the other runs.
 type Part struct {
 	Testbed Testbed
 	Name    string
@@ -25,6 +25,8 @@ type Record struct {
 	Ports map[string]int `json:"ports"`
 	// Secrets are generated passwords by user.
 	Secrets map[string]string `json:"secrets,omitempty"`
+	// Nodes are the nodes that belong to the cluster.
+	Nodes []Node `json:"nodes,omitempty"`
 }
 
 // Dir is the part's folder.
@@ -58,9 +60,10 @@ func (p Part) Record() (Record, error) {
 }
 
 // create makes the part's folders and reserves ports, which are picked and written down under a
-// lock over all testbeds, so that two that start at the same moment never get the same.
-func (p Part) create(secrets map[string]string, ports ...string) (Record, error) {
-	record := Record{Started: time.Now().UTC(), Ports: map[string]int{}, Secrets: secrets}
+// lock over all testbeds, so that two that start at the same moment never get the same. The rest
+// of the record is written down as it is given.
+func (p Part) create(record Record, ports ...string) (Record, error) {
+	record.Started, record.Ports = time.Now().UTC(), map[string]int{}
 	root := filepath.Dir(p.Testbed.Dir)
 	unlock, err := lockDir(root, nil)
 	if err != nil {

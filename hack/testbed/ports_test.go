@@ -92,7 +92,7 @@ func TestCreateReservesDifferentPorts(t *testing.T) {
 				t.Error(err)
 			}
 			testbed.Dir += string(rune('a' + i)) // the same name, so the same first choice
-			record, err := testbed.Plane().create(nil, "one", "two")
+			record, err := testbed.Plane().create(Record{}, "one", "two")
 			if err != nil {
 				t.Error(err)
 			}

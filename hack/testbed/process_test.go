@@ -18,7 +18,7 @@ func newPart(t *testing.T) Part {
 		t.Fatal(err)
 	}
 	part := testbed.Plane()
-	if _, err := part.create(nil); err != nil {
+	if _, err := part.create(Record{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

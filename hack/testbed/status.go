@@ -48,7 +48,7 @@ func (p Part) status(ctx context.Context, c Component) Status {
 	return s
 }
 
-// status shows a control plane. Its exit code is 0 only when everything works.
+// status shows a control plane and its nodes. Its exit code is 0 only when everything works.
 func status(ctx context.Context, args []string) error {
 	a := newArguments()
 	if _, err := a.parse(args, 0, 0); err != nil {
@@ -58,14 +58,17 @@ func status(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	plane, err := loadPlane(t)
+	cluster, err := loadCluster(t, nil)
 	if err != nil {
-		fmt.Printf("control plane %q is not up\n", t.Name)
+		fmt.Printf("cluster %q is not up\n", t.Name)
 		return errNotReady
 	}
-	fmt.Printf("control plane %q, started %s\n", t.Name, plane.record.Started.Local().Format(time.DateTime))
-	result := show(plane.part, plane.part.statuses(ctx, plane.components()))
-	fmt.Printf("kubeconfig  %s\naudit log   %s\nlogs        %s\n", t.Kubeconfig(), t.AuditLog(), plane.part.Path("logs"))
+	fmt.Printf("cluster %q, started %s\n", t.Name, cluster.record.Started.Local().Format(time.DateTime))
+	result := show(cluster.statuses(ctx))
+	fmt.Printf("kubeconfig  %s\naudit log   %s\nlogs        %s\n", t.Kubeconfig(), t.AuditLog(), strings.Join(cluster.logs(), " "))
+	for _, node := range cluster.nodes() {
+		fmt.Printf("%-11s namespace %s, address %s, pods %s, folder %s\n", node.Name, node.kernelName(), node.address(), node.podSubnet(), node.Dir())
+	}
 	if t.Stores().Exists() {
 		fmt.Printf("stores      see: testbed stores status --name %s\n", t.Name)
 	}
@@ -73,7 +76,7 @@ func status(ctx context.Context, args []string) error {
 }
 
 // show prints a table, and returns an error if something in it is not ready.
-func show(p Part, all []Status) (result error) {
+func show(all []Status) (result error) {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "COMPONENT\tVERSION\tPID\tADDRESS\tREADY")
 	for _, s := range all {
@@ -84,7 +87,7 @@ func show(p Part, all []Status) (result error) {
 		if s.Problem != "" {
 			ready, result = "no: "+strings.ReplaceAll(s.Problem, "\n", "; "), errNotReady
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", s.Component.Name, s.Component.Version, pid, loopback(s.Component.Port), ready)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", s.Component.Name, s.Component.Version, pid, s.Component.address(), ready)
 	}
 	table.Flush()
 	return result

@@ -150,7 +150,7 @@ func createStores(t Testbed) (fresh bool, err error) {
 	for _, name := range []string{s3Name, mysqlName} {
 		secrets[name] = newPassword()
 	}
-	_, err = part.create(secrets, storeNames...)
+	_, err = part.create(Record{Secrets: secrets}, storeNames...)
 	return true, err
 }
 
@@ -268,7 +268,7 @@ func storesStatus(ctx context.Context, t Testbed, _ []string) error {
 		components = append(components, store.Component)
 	}
 	fmt.Printf("stores of %q\n", t.Name)
-	result := show(t.Stores(), t.Stores().statuses(ctx, components))
+	result := show(t.Stores().statuses(ctx, components))
 	fmt.Printf("environment  %s\nlogs         %s\n", t.StoresEnv(), t.Stores().Path("logs"))
 	return result
 }

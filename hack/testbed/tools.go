@@ -12,8 +12,9 @@ import (
 )
 
 // debianPackages are what the project needs of Debian: images are built by buildah and read by
-// skopeo as a check on our own reading; the rest compiles.
-var debianPackages = []string{"buildah", "skopeo", "ca-certificates", "gcc", "git", "libc6-dev", "make"}
+// skopeo as a check on our own reading; nodes run containers; the rest compiles.
+var debianPackages = append(nodePackages(),
+	"buildah", "skopeo", "ca-certificates", "gcc", "git", "libc6-dev", "make")
 
 // packagesName is what the packages are called on the command line.
 const packagesName = "packages"
@@ -36,7 +37,7 @@ func tools(ctx context.Context, args []string) error {
 		return err
 	}
 	if all := len(names) == 0; all || slices.Contains(names, packagesName) {
-		if err := ensurePackages(ctx); err != nil {
+		if err := ensurePackages(ctx, debianPackages); err != nil {
 			return err
 		}
 		names = slices.DeleteFunc(names, func(name string) bool { return name == packagesName })
@@ -47,9 +48,9 @@ func tools(ctx context.Context, args []string) error {
 	return makeNamed(ctx, names, toolArtifacts())
 }
 
-// ensurePackages installs the Debian packages that are not there yet.
-func ensurePackages(ctx context.Context) error {
-	missing := missingPackages(ctx)
+// ensurePackages installs those of the Debian packages that are not there yet.
+func ensurePackages(ctx context.Context, packages []string) error {
+	missing := missingPackages(ctx, packages)
 	if len(missing) == 0 {
 		return nil
 	}
@@ -76,9 +77,9 @@ func ensurePackages(ctx context.Context) error {
 
 // missingPackages asks dpkg. It knows nothing of programs that came another way, so a package
 // counts as there as well when the program of its name is found.
-func missingPackages(ctx context.Context) []string {
+func missingPackages(ctx context.Context, packages []string) []string {
 	var missing []string
-	for _, name := range debianPackages {
+	for _, name := range packages {
 		if _, err := exec.LookPath(name); err == nil {
 			continue
 		}

@@ -7,17 +7,29 @@ import (
 	"time"
 )
 
-// up brings a control plane up and prints the path of its kubeconfig.
+// up brings a cluster up, with as many nodes as are asked for, and prints the path of its kubeconfig.
 func up(ctx context.Context, args []string) error {
 	a := newArguments()
+	nodes := a.flags.Int("nodes", 0, "")
 	if _, err := a.parse(args, 0, 0); err != nil {
 		return err
+	}
+	if *nodes < 0 || *nodes > lastSlot {
+		return fmt.Errorf("--nodes takes 0 to %d: %w", lastSlot, errUsage)
 	}
 	t, err := a.testbed()
 	if err != nil {
 		return err
 	}
-	binaries, err := ensure(ctx, planeArtifacts())
+	artifacts, what := planeArtifacts(), "etcd, API server, controller manager (usually 5 s)"
+	if *nodes > 0 {
+		if err := ensureNodes(ctx); err != nil {
+			return err
+		}
+		artifacts = append(artifacts, nodeArtifacts()...)
+		what = fmt.Sprintf("etcd, API server, controller manager, scheduler; %d with containerd, kubelet, kube-proxy (usually 12 s)", *nodes)
+	}
+	binaries, err := ensure(ctx, artifacts)
 	if err != nil {
 		return err
 	}
@@ -27,70 +39,64 @@ func up(ctx context.Context, args []string) error {
 		return err
 	}
 	defer unlock()
-	if ready(ctx, t) {
-		say("control plane %q is up already", t.Name)
+	if cluster, ok := ready(ctx, t); ok {
+		if has := len(cluster.nodes()); has != *nodes && a.given("nodes") {
+			return fmt.Errorf("cluster %q is up with %d nodes, not with %d; take it down first: testbed down --name %s", t.Name, has, *nodes, t.Name)
+		}
+		say("cluster %q is up already", t.Name)
 		fmt.Println(t.Kubeconfig())
 		return nil
 	}
-	say("bringing up control plane %q: etcd, API server, controller manager (usually 5 s)", t.Name)
-	if err := startPlane(ctx, t, binaries); err != nil {
+	say("bringing up cluster %q: %s", t.Name, what)
+	if err := startCluster(ctx, t, binaries, *nodes); err != nil {
 		t.removeIfEmpty()
 		return err
 	}
-	say("control plane %q is ready after %.1f s; end it with: testbed down --name %s", t.Name, time.Since(began).Seconds(), t.Name)
+	say("cluster %q is ready after %.1f s; end it with: testbed down --name %s", t.Name, time.Since(began).Seconds(), t.Name)
 	fmt.Println(t.Kubeconfig())
 	return nil
 }
 
-// ready says whether the control plane is up and works. One whose processes all live gets a moment
-// to answer, for the machine may be busy; one with a dead or frozen process does not.
-func ready(ctx context.Context, t Testbed) bool {
-	plane, err := loadPlane(t)
+// ready finds a cluster that is up, and says whether all of it works. One whose processes all live
+// gets a moment to answer, for the machine may be busy; one with a dead or frozen process does not.
+func ready(ctx context.Context, t Testbed) (Cluster, bool) {
+	cluster, err := loadCluster(t, nil)
 	if err != nil {
-		return false
+		return cluster, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	for plane.alive() {
+	for cluster.alive() {
 		works := true
-		for _, s := range plane.part.statuses(ctx, plane.components()) {
+		for _, s := range cluster.statuses(ctx) {
 			works = works && s.Problem == ""
 		}
 		if works {
-			return true
+			return cluster, true
 		}
 		if !pause(ctx, 100*time.Millisecond) {
-			return false
+			break
 		}
 	}
-	return false
+	return cluster, false
 }
 
-// alive says whether all processes of the control plane run.
-func (c ControlPlane) alive() bool {
-	for _, component := range c.components() {
-		if _, state := c.part.state(component.Name); state != Running {
-			return false
-		}
-	}
-	return true
-}
-
-// startPlane starts a control plane from nothing, after clearing away whatever is left of an
-// earlier one. If it fails, nothing stays behind.
-func startPlane(ctx context.Context, t Testbed, binaries map[string]string) error {
+// startCluster starts a cluster from nothing, after clearing away whatever is left of an earlier
+// one. If it fails, nothing stays behind.
+func startCluster(ctx context.Context, t Testbed, binaries map[string]string, nodes int) error {
 	if t.Plane().Exists() {
-		say("an earlier control plane %q is not whole any more: clearing it away first", t.Name)
+		say("an earlier cluster %q is not whole any more: clearing it away first", t.Name)
 	}
-	if err := removePlane(t); err != nil {
+	if err := removeCluster(ctx, t); err != nil {
 		return err
 	}
 	for attempt := 1; ; attempt++ {
-		err := startPlaneOnce(ctx, t, binaries)
+		err := startClusterOnce(ctx, t, binaries, nodes)
 		if err == nil {
 			return nil
 		}
-		if cleaning := removePlane(t); cleaning != nil {
+		// Also when we are told to end: nothing stays behind.
+		if cleaning := removeCluster(context.WithoutCancel(ctx), t); cleaning != nil {
 			say("clearing away: %v", cleaning)
 		}
 		if attempt == 3 || !strings.Contains(err.Error(), "address already in use") {
@@ -100,23 +106,20 @@ func startPlane(ctx context.Context, t Testbed, binaries map[string]string) erro
 	}
 }
 
-func startPlaneOnce(ctx context.Context, t Testbed, binaries map[string]string) error {
-	part := t.Plane()
-	record, err := part.create(nil, etcdPort, etcdPeerPort, apiserverPort, controllerPort)
+func startClusterOnce(ctx context.Context, t Testbed, binaries map[string]string, nodes int) error {
+	record, err := reserveNodes(t.Nodes(), nodes)
 	if err != nil {
 		return err
 	}
-	plane := ControlPlane{part: part, record: record, binaries: binaries}
-	if err := plane.prepare(); err != nil {
+	record, err = t.Plane().create(record, controlPlanePorts(nodes > 0)...)
+	if err != nil {
 		return err
 	}
-	return part.bringUp(ctx, plane.components())
-}
-
-// loadPlane finds a control plane that was started before.
-func loadPlane(t Testbed) (ControlPlane, error) {
-	record, err := t.Plane().Record()
-	return ControlPlane{part: t.Plane(), record: record}, err
+	cluster := newCluster(t, record, binaries)
+	if err := cluster.plane.prepare(); err != nil {
+		return err
+	}
+	return cluster.bringUp(ctx)
 }
 
 // lock makes commands on one testbed wait for each other.

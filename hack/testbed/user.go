@@ -27,13 +27,13 @@ func userKubeconfig(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	plane, err := loadPlane(t)
+	cluster, err := loadCluster(t, nil)
 	if err != nil {
 		return fmt.Errorf("control plane %q is not up; bring it up with: testbed up --name %s", t.Name, t.Name)
 	}
 	path := t.Kubeconfig()
 	if *user != "" {
-		if path, err = plane.addUser(*user, groups); err != nil {
+		if path, err = cluster.plane.addUser(*user, groups); err != nil {
 			return err
 		}
 	} else if len(groups) > 0 {

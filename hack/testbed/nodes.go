@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+// nodeArtifacts are the programs of nodes, and what schedules pods onto them.
+func nodeArtifacts() []Artifact {
+	return []Artifact{
+		kubernetes("kube-scheduler", 10*time.Second),
+		kubernetes("kubelet", 40*time.Second),
+		kubernetes("kube-proxy", 20*time.Second),
+		sandboxArtifact(),
+	}
+}
+
+// components are the node's servers in the order in which they start.
+func (c Cluster) components(n Node) []Component {
+	return []Component{c.containerd(n), c.kubelet(n), c.kubeProxy(n)}
+}
+
+func (c Cluster) containerd(n Node) Component {
+	return Component{
+		Name:    n.containerdName(),
+		Version: "Debian's",
+		Address: n.containerdSocket(),
+		Command: append(n.enter(), "containerd", "--config", n.Path("containerd.toml")),
+		Ready: func(ctx context.Context) error {
+			connection, err := (&net.Dialer{}).DialContext(ctx, "unix", n.containerdSocket())
+			if err == nil {
+				connection.Close()
+			}
+			return err
+		},
+	}
+}
+
+func (c Cluster) kubelet(n Node) Component {
+	return Component{
+		Name:    n.kubeletName(),
+		Version: kubernetesVersion,
+		Address: n.address() + ":10250",
+		Command: append(n.enter(), c.binaries["kubelet"],
+			"--config="+n.Path("kubelet.yaml"),
+			"--kubeconfig="+n.Path("kubelet.kubeconfig"),
+			"--root-dir="+n.Path("kubelet"),
+			"--cert-dir="+n.Path("pki"),
+			"--hostname-override="+n.Name,
+			"--node-ip="+n.address()),
+		Ready: func(ctx context.Context) error { return c.plane.nodeReady(ctx, n.Name) },
+	}
+}
+
+func (c Cluster) kubeProxy(n Node) Component {
+	address := n.address() + ":10256"
+	return Component{
+		Name:    n.kubeProxyName(),
+		Version: kubernetesVersion,
+		Address: address,
+		Command: append(n.enter(), c.binaries["kube-proxy"], "--config="+n.Path("kube-proxy.yaml")),
+		Ready: func(ctx context.Context) error {
+			_, err := ask(ctx, nil, "http://"+address+"/livez", http.StatusOK)
+			return err
+		},
+	}
+}
+
+// nodeReady says with an error what is missing until the API server calls the node ready.
+func (c ControlPlane) nodeReady(ctx context.Context, name string) error {
+	trust, err := c.trust("ca", "admin")
+	if err != nil {
+		return err
+	}
+	answer, err := ask(ctx, trust, c.server()+"/api/v1/nodes/"+name, http.StatusOK)
+	if err != nil {
+		return err
+	}
+	return readyCondition(answer)
+}
+
+// readyCondition looks for the condition Ready in a node.
+func readyCondition(node []byte) error {
+	var object struct {
+		Status struct {
+			Conditions []struct{ Type, Status, Reason, Message string }
+		}
+	}
+	if err := json.Unmarshal(node, &object); err != nil {
+		return err
+	}
+	for _, condition := range object.Status.Conditions {
+		if condition.Type == "Ready" && condition.Status == "True" {
+			return nil
+		}
+		if condition.Type == "Ready" {
+			return fmt.Errorf("the node is not ready: %s: %s", condition.Reason, condition.Message)
+		}
+	}
+	return errors.New("the node does not say whether it is ready")
+}
+
+// prepare makes what a node needs before the control plane is there: its files, network and control
+// groups; then it starts containerd and gives it the sandbox image.
+func (c Cluster) prepare(ctx context.Context, n Node) error {
+	if err := errors.Join(c.identify(n), n.writeConfig()); err != nil {
+		return err
+	}
+	if err := errors.Join(n.connect(ctx), n.makeCgroups()); err != nil {
+		return err
+	}
+	if err := c.nodesPart.bringUpOne(ctx, c.containerd(n)); err != nil {
+		return err
+	}
+	return n.importImage(ctx, sandboxArchive(c.binaries["sandbox-image"]))
+}
+
+// identify gives the node its certificates and access to the API server.
+func (c Cluster) identify(n Node) error {
+	ca, err := loadAuthority(c.plane.part.Path("pki"), "ca")
+	if err != nil {
+		return err
+	}
+	kubelet, err := ca.client("system:node:"+n.Name, "system:nodes")
+	if err != nil {
+		return err
+	}
+	proxy, err := ca.client("system:kube-proxy")
+	if err != nil {
+		return err
+	}
+	server, err := ca.server(n.Name, n.Name, n.address())
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(n.Path("pki"), 0o700); err != nil {
+		return err
+	}
+	access := func(user string, identity Identity) []byte {
+		return kubeconfig(c.plane.cluster(), c.plane.nodeServer(), user, ca.Certificate, identity)
+	}
+	return errors.Join(
+		server.save(n.Path("pki"), "kubelet"),
+		writeFile(n.Path("pki", "ca.crt"), ca.Certificate),
+		writeFile(n.Path("kubelet.kubeconfig"), access("system:node:"+n.Name, kubelet)),
+		writeFile(n.Path("kube-proxy.kubeconfig"), access("system:kube-proxy", proxy)),
+	)
+}
+
+// importImage gives the node the images in an archive.
+func (n Node) importImage(ctx context.Context, path string) error {
+	return execute(ctx, "ctr", "--address", n.containerdSocket(), "--namespace", "k8s.io", "images", "import", path)
+}
