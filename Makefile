@@ -21,7 +21,7 @@ help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: tools
-tools: testbed ## Install what building and testing takes (packages, helm, kustomize, Kubernetes; 10 minutes once)
+tools: testbed ## Install what building and testing takes (packages, helm, kustomize, Kubernetes; 12 minutes once)
 	$(TESTBED) tools
 	$(TESTBED) build
 

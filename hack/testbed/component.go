@@ -24,6 +24,8 @@ type Component struct {
 	Address string
 	// Ready says with an error what is missing until the component does its work. It must be quick.
 	Ready func(ctx context.Context) error
+	// LeavesChildren says that what the component starts goes on without it.
+	LeavesChildren bool
 	// Grace is how long the component may take to end by itself before it is killed.
 	Grace time.Duration
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -274,6 +273,7 @@ func (c ControlPlane) controllerManager() Component {
 		// A pod can be made in a namespace once its service account and the cluster's certificate are there.
 		Ready: func(ctx context.Context) error {
 			return errors.Join(
+				healthy(ctx, port),
 				c.get(ctx, "ca", "admin", c.server()+"/api/v1/namespaces/default/serviceaccounts/default", http.StatusOK),
 				c.get(ctx, "ca", "admin", c.server()+"/api/v1/namespaces/default/configmaps/kube-root-ca.crt", http.StatusOK),
 			)
@@ -301,10 +301,6 @@ func (c ControlPlane) scheduler() Component {
 			"--kube-api-qps=500",
 			"--kube-api-burst=1000",
 		},
-		// It makes its own certificate, which nobody vouches for.
-		Ready: func(ctx context.Context) error {
-			_, err := ask(ctx, &tls.Config{InsecureSkipVerify: true}, "https://"+loopback(port)+"/healthz", http.StatusOK)
-			return err
-		},
+		Ready: func(ctx context.Context) error { return healthy(ctx, port) },
 	}
 }

@@ -28,9 +28,9 @@ func down(ctx context.Context, args []string) error {
 		return err
 	}
 	if had {
-		say("control plane %q is down, its data deleted", t.Name)
+		say("cluster %q is down, its data deleted", t.Name)
 	} else {
-		say("control plane %q is not up", t.Name)
+		say("cluster %q is not up", t.Name)
 	}
 	if *all {
 		err = downStores(t)

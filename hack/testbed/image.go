@@ -137,3 +137,27 @@ func hexDigest(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }
+
+// load gives all nodes of a cluster the images in archives, so that pods need not pull them.
+func load(ctx context.Context, args []string) error {
+	a := newArguments()
+	archives, err := a.parse(args, 1, 100)
+	if err != nil {
+		return err
+	}
+	return withCluster(a, nil, func(cluster Cluster) error {
+		return cluster.eachNode(func(n Node) error {
+			for _, path := range archives {
+				if err := n.importImage(ctx, path); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// importImage gives the node the images in an archive.
+func (n Node) importImage(ctx context.Context, path string) error {
+	return execute(ctx, "ctr", "--address", n.containerdSocket(), "--namespace", "k8s.io", "images", "import", path)
+}

@@ -23,14 +23,22 @@ var help string
 
 // commands by name. Each says what it does on standard error, and prints its result on standard output.
 var commands = map[string]func(ctx context.Context, args []string) error{
-	"up":         up,
-	"down":       down,
-	"status":     status,
-	"build":      build,
-	"tools":      tools,
-	"stores":     stores,
-	"kubeconfig": userKubeconfig,
-	"env":        env,
+	"up":          up,
+	"down":        down,
+	"status":      status,
+	"kill":        kill,
+	"stop":        stop,
+	"start":       startAgain,
+	"pause":       freeze,
+	"resume":      resume,
+	"load":        load,
+	"trust":       trust,
+	"certificate": certificate,
+	"build":       build,
+	"tools":       tools,
+	"stores":      stores,
+	"kubeconfig":  userKubeconfig,
+	"env":         env,
 }
 
 func main() {

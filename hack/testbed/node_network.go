@@ -1,18 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 )
 
 // connect gives the node a network namespace of its own and a link to this machine, over which the
 // node's pods are reached too.
-func (n Node) connect(ctx context.Context) error {
+func (n Node) connect(ctx context.Context, apiserverPort int) error {
 	name := n.kernelName()
 	machine, node := n.machineAddress(), n.address()
 	inside := func(args ...string) []string { return append([]string{"ip", "-netns", name}, args...) }
@@ -34,7 +37,7 @@ func (n Node) connect(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, rule := range n.firewall() {
+	for _, rule := range n.firewall(apiserverPort) {
 		if err := execute(ctx, append([]string{"iptables", "--wait", "--insert"}, rule...)...); err != nil {
 			return err
 		}
@@ -43,28 +46,47 @@ func (n Node) connect(ctx context.Context) error {
 	return execute(ctx, append(n.enter(), "sh", "-c", "echo 1 > "+forwarding)...)
 }
 
-// firewall are the rules by which this machine forwards what nodes and pods send each other, also
-// where Docker has it forward nothing; and nothing beyond the machine, so that what cannot be had
-// is refused at once.
-func (n Node) firewall() [][]string {
-	name := n.kernelName()
-	mark := []string{"-m", "comment", "--comment", name}
-	all := kernelPrefix + "+"
-	// The later one is inserted before the earlier one.
-	return [][]string{
-		append([]string{"FORWARD", "-i", name, "!", "-o", all, "-j", "REJECT"}, mark...),
-		append([]string{"FORWARD", "-i", name, "-o", all, "-j", "ACCEPT"}, mark...),
+// firewall are the rules by which this machine passes on what nodes and pods send each other, and
+// hears them itself, also where another program has it refuse what it does not know; and by which
+// nothing passes between them and what lies beyond the machine, so that what cannot be had is refused
+// at once. The API server is there for this machine and for nodes alone.
+func (n Node) firewall(apiserverPort int) [][]string {
+	name, all := n.kernelName(), kernelPrefix+"+"
+	rules := [][]string{
+		{"FORWARD", "-i", name, "!", "-o", all, "-j", "REJECT"},
+		{"FORWARD", "!", "-i", all, "-o", name, "-j", "REJECT"},
+		{"FORWARD", "-i", name, "-o", all, "-j", "ACCEPT"},
+		{"INPUT", "!", "-i", all, "!", "-d", "127.0.0.0/8", "-p", "tcp", "--dport", strconv.Itoa(apiserverPort), "-j", "REJECT"},
+		{"INPUT", "-i", name, "-j", "ACCEPT"},
 	}
+	for i := range rules {
+		rules[i] = append(rules[i], "-m", "comment", "--comment", name)
+	}
+	return rules
+}
+
+// rulesOf are the rules of a node in what iptables lists, each as what deletes it.
+func rulesOf(n Node, listed string) [][]string {
+	var rules [][]string
+	for line := range strings.Lines(listed) {
+		words := strings.Fields(line)
+		if len(words) > 2 && words[0] == "-A" && slices.Contains(words, n.kernelName()) && slices.Contains(words, "--comment") {
+			rules = append(rules, append([]string{"--delete"}, words[1:]...))
+		}
+	}
+	return rules
 }
 
 // disconnect takes away what connect made, or what of it there is.
 func (n Node) disconnect(ctx context.Context) error {
 	name := n.kernelName()
-	for _, rule := range n.firewall() {
-		for execute(ctx, append([]string{"iptables", "--wait", "--check"}, rule...)...) == nil {
-			if err := execute(ctx, append([]string{"iptables", "--wait", "--delete"}, rule...)...); err != nil {
-				return err
-			}
+	listed, err := output(ctx, "iptables", "--wait", "--list-rules")
+	if err != nil {
+		return err
+	}
+	for _, rule := range rulesOf(n, listed) {
+		if err := execute(ctx, append([]string{"iptables", "--wait"}, rule...)...); err != nil {
+			return err
 		}
 	}
 	// Its other end goes with it, and so do the routes.
@@ -110,11 +132,18 @@ func allowForwarding() error {
 
 // execute runs a command of the machine's and returns what it complains of.
 func execute(ctx context.Context, args ...string) error {
+	_, err := output(ctx, args...)
+	return err
+}
+
+// output runs a command of the machine's and returns what it prints.
+func output(ctx context.Context, args ...string) (string, error) {
+	var printed, complaint bytes.Buffer
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	cmd.Stdout, cmd.Stderr = &printed, &complaint
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(complaint.String()))
 	}
-	return nil
+	return printed.String(), nil
 }

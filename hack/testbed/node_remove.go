@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Places in which the kubelet and the runtime leave something whatever they are told. What is a
@@ -113,7 +115,7 @@ func mountsBelow(table, dir string) []string {
 // removeStrays removes what the node's servers kept outside its folder. Servers that end by
 // themselves clear it away; ours were killed.
 func (n Node) removeStrays() error {
-	var strays []string
+	strays := unheardSockets(shimSockets)
 	// Each container's folder names the socket of the process that keeps it.
 	addresses, _ := filepath.Glob(n.Path("containerd", "state", "io.containerd.runtime.v2.task", "k8s.io", "*", "address"))
 	for _, file := range addresses {
@@ -143,4 +145,26 @@ func (n Node) removeStrays() error {
 		}
 	}
 	return nil
+}
+
+// unheardSockets are sockets in a folder on which nobody listens any more: containers that were
+// killed and removed have left them, and nothing says whose they were. One that was just made is
+// left alone, for its owner may be about to listen.
+func unheardSockets(dir string) []string {
+	var unheard []string
+	entries, _ := os.ReadDir(dir)
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil || entry.Type() != os.ModeSocket || time.Since(info.ModTime()) < 5*time.Second {
+			continue
+		}
+		path := filepath.Join(dir, entry.Name())
+		connection, err := net.Dial("unix", path)
+		if err == nil {
+			connection.Close()
+		} else if errors.Is(err, syscall.ECONNREFUSED) {
+			unheard = append(unheard, path)
+		}
+	}
+	return unheard
 }

@@ -32,6 +32,8 @@ func (c Cluster) containerd(n Node) Component {
 		Version: "Debian's",
 		Address: n.containerdSocket(),
 		Command: append(n.enter(), "containerd", "--config", n.Path("containerd.toml")),
+		// Each container has a process of its own that keeps it.
+		LeavesChildren: true,
 		Ready: func(ctx context.Context) error {
 			connection, err := (&net.Dialer{}).DialContext(ctx, "unix", n.containerdSocket())
 			if err == nil {
@@ -43,10 +45,11 @@ func (c Cluster) containerd(n Node) Component {
 }
 
 func (c Cluster) kubelet(n Node) Component {
+	address := n.address() + ":10250"
 	return Component{
 		Name:    n.kubeletName(),
 		Version: kubernetesVersion,
-		Address: n.address() + ":10250",
+		Address: address,
 		Command: append(n.enter(), c.binaries["kubelet"],
 			"--config="+n.Path("kubelet.yaml"),
 			"--kubeconfig="+n.Path("kubelet.kubeconfig"),
@@ -54,7 +57,13 @@ func (c Cluster) kubelet(n Node) Component {
 			"--cert-dir="+n.Path("pki"),
 			"--hostname-override="+n.Name,
 			"--node-ip="+n.address()),
-		Ready: func(ctx context.Context) error { return c.plane.nodeReady(ctx, n.Name) },
+		// Its own word first: the API server keeps what an earlier one said of itself for a while.
+		Ready: func(ctx context.Context) error {
+			if err := c.plane.get(ctx, "ca", "admin", "https://"+address+"/healthz", http.StatusOK); err != nil {
+				return err
+			}
+			return c.plane.nodeReady(ctx, n.Name)
+		},
 	}
 }
 
@@ -112,7 +121,7 @@ func (c Cluster) prepare(ctx context.Context, n Node) error {
 	if err := errors.Join(c.identify(n), n.writeConfig()); err != nil {
 		return err
 	}
-	if err := errors.Join(n.connect(ctx), n.makeCgroups()); err != nil {
+	if err := errors.Join(n.connect(ctx, c.record.Ports[apiserverPort]), n.makeCgroups()); err != nil {
 		return err
 	}
 	if err := c.nodesPart.bringUpOne(ctx, c.containerd(n)); err != nil {
@@ -151,9 +160,4 @@ func (c Cluster) identify(n Node) error {
 		writeFile(n.Path("kubelet.kubeconfig"), access("system:node:"+n.Name, kubelet)),
 		writeFile(n.Path("kube-proxy.kubeconfig"), access("system:kube-proxy", proxy)),
 	)
-}
-
-// importImage gives the node the images in an archive.
-func (n Node) importImage(ctx context.Context, path string) error {
-	return execute(ctx, "ctr", "--address", n.containerdSocket(), "--namespace", "k8s.io", "images", "import", path)
 }

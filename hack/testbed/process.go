@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -204,6 +205,21 @@ func signalAll(processes []Process, signal syscall.Signal) {
 	for _, process := range processes {
 		_ = process.Signal(signal) // gone in between is what we want
 	}
+}
+
+// signalAndWait sends a signal to each process and waits until it has the effect that is wanted.
+func signalAndWait(processes []Process, signal syscall.Signal, want State) error {
+	signalAll(processes, signal)
+	unmoved := func() []Process {
+		return slices.DeleteFunc(slices.Clone(processes), func(p Process) bool {
+			state := p.State()
+			return state == want || state == Gone
+		})
+	}
+	if !waitGone(unmoved, 5*time.Second) {
+		return fmt.Errorf("not %s after 5 s", want)
+	}
+	return nil
 }
 
 // waitGone waits until nothing is found any more.

@@ -332,16 +332,8 @@ func signalStore(t Testbed, name string, signal syscall.Signal, want State) erro
 		if _, state := t.Stores().state(name); state == Gone {
 			return fmt.Errorf("%s does not run; start it with: testbed stores start %s --name %s", name, name, t.Name)
 		}
-		processes := t.Stores().processes(name)
-		signalAll(processes, signal)
-		waitFor := func() []Process {
-			return slices.DeleteFunc(slices.Clone(processes), func(p Process) bool {
-				state := p.State()
-				return state == want || state == Gone
-			})
-		}
-		if !waitGone(waitFor, 5*time.Second) {
-			return fmt.Errorf("%s is not %s after 5 s", name, want)
+		if err := signalAndWait(t.Stores().processes(name), signal, want); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 		say("%s is %s", name, want)
 		return nil

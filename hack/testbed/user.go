@@ -29,7 +29,7 @@ func userKubeconfig(_ context.Context, args []string) error {
 	}
 	cluster, err := loadCluster(t, nil)
 	if err != nil {
-		return fmt.Errorf("control plane %q is not up; bring it up with: testbed up --name %s", t.Name, t.Name)
+		return fmt.Errorf("cluster %q is not up; bring it up with: testbed up --name %s", t.Name, t.Name)
 	}
 	path := t.Kubeconfig()
 	if *user != "" {
