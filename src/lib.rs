@@ -6,6 +6,7 @@ pub mod api;
 pub mod aws;
 pub mod chart_store;
 pub mod cli;
+pub mod cluster_plane;
 pub mod controllers;
 pub mod digest;
 mod embedded;

@@ -1,0 +1,5 @@
+//! Cluster Plane: ephemeral clusters come, run, are watched, and go, and nothing is lost.
+
+pub mod certificate;
+pub mod kubeconfig;
+pub mod yaml;
