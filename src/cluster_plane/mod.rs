@@ -1,5 +1,6 @@
 //! Cluster Plane: ephemeral clusters come, run, are watched, and go, and nothing is lost.
 
 pub mod certificate;
+pub mod health;
 pub mod kubeconfig;
 pub mod yaml;
