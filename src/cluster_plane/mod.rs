@@ -3,4 +3,6 @@
 pub mod certificate;
 pub mod health;
 pub mod kubeconfig;
+pub mod objects;
+pub mod order;
 pub mod yaml;
