@@ -4,11 +4,18 @@
 //! deleted, a generation that was not observed, the conditions `Reconciling` and `Stalled`), then the rules of a kind
 //! (`kinds`), then a condition `Ready`. What says nothing of itself is current.
 
+pub mod events;
 mod kinds;
+pub mod pods;
+mod refusal;
+mod trouble;
 
 use jiff::Timestamp;
 use kube::core::{DynamicObject, GroupVersionKind};
 use serde_json::Value;
+
+pub use refusal::refusal;
+pub use trouble::Trouble;
 
 /// How an object is.
 #[derive(Debug, Clone, PartialEq, Eq)]
