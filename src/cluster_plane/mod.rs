@@ -5,4 +5,5 @@ pub mod health;
 pub mod kubeconfig;
 pub mod objects;
 pub mod order;
+pub mod remote_error;
 pub mod yaml;

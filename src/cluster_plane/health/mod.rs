@@ -14,8 +14,10 @@ use jiff::Timestamp;
 use kube::core::{DynamicObject, GroupVersionKind};
 use serde_json::Value;
 
+pub(super) use refusal::reason as refusal_reason;
 pub use refusal::refusal;
 pub use trouble::Trouble;
+pub(super) use trouble::one_line;
 
 /// How an object is.
 #[derive(Debug, Clone, PartialEq, Eq)]

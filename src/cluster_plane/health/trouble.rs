@@ -25,7 +25,7 @@ impl Trouble {
 }
 
 /// A text of somebody else's as one line of bounded length.
-pub(super) fn one_line(text: &str) -> String {
+pub(in crate::cluster_plane) fn one_line(text: &str) -> String {
     let mut line = String::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
         if !line.is_empty() {

@@ -1,0 +1,368 @@
+//! What an API server's refusal means for whoever reads the Delivery: what, why, what to do, and whether to try again.
+//!
+//! The server's messages are for programmers, may be as long as the object and may repeat what is in a Secret. They are
+//! taken apart by what servers really answer (Kubernetes 1.36; the tests hold the answers).
+
+use std::{error::Error as _, io};
+
+use kube::core::{Status, response::StatusCause};
+
+use super::{
+    health::{one_line, refusal_reason},
+    objects::{DesiredObject, ObjectId},
+};
+
+/// Why an object could not be applied or taken away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApplyFailure {
+    /// Which kind of failure.
+    pub kind: FailureKind,
+    /// One line for a condition.
+    pub message: String,
+}
+
+/// Which kind of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FailureKind {
+    /// The object would have to be made anew.
+    ImmutableField,
+    /// The object is not what its kind allows.
+    Invalid,
+    /// The object is more than a cluster stores.
+    TooLarge,
+    /// The cluster has no such kind, or not in this version.
+    KindUnknown,
+    /// Others own fields of it.
+    FieldConflict,
+    /// Somebody changed or replaced it meanwhile.
+    ObjectChanged,
+    /// A quota is used up.
+    QuotaExceeded,
+    /// A policy of the cluster does not allow it.
+    AdmissionDenied,
+    /// A policy of the cluster could not be asked.
+    WebhookUnavailable,
+    /// The plane lacks a right.
+    Forbidden,
+    /// Its namespace is being deleted.
+    NamespaceTerminating,
+    /// Its namespace is not there.
+    NamespaceMissing,
+    /// The credential is not accepted.
+    Unauthorized,
+    /// It is not the cluster that the kubeconfig describes.
+    Untrusted,
+    /// The server asks for patience.
+    Throttled,
+    /// The server answers, but not as it should.
+    ServerFailed,
+    /// Nobody answers.
+    Unreachable,
+}
+
+/// Whether trying again may help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// It may pass by itself.
+    Soon,
+    /// Somebody has to change something in the cluster or in its Secret, which may not be noticed.
+    Later,
+    /// The object itself has to change.
+    Never,
+}
+
+impl FailureKind {
+    /// The same as a condition's reason.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::ImmutableField => "ImmutableField",
+            Self::Invalid => "ObjectInvalid",
+            Self::TooLarge => "ObjectTooLarge",
+            Self::KindUnknown => "KindUnknown",
+            Self::FieldConflict => "FieldConflict",
+            Self::ObjectChanged => "ObjectChanged",
+            Self::QuotaExceeded => "QuotaExceeded",
+            Self::AdmissionDenied => "AdmissionDenied",
+            Self::WebhookUnavailable => "WebhookUnavailable",
+            Self::Forbidden => "Forbidden",
+            Self::NamespaceTerminating => "NamespaceTerminating",
+            Self::NamespaceMissing => "NamespaceMissing",
+            Self::Unauthorized => "Unauthorized",
+            Self::Untrusted => "ServerUntrusted",
+            Self::Throttled => "Throttled",
+            Self::ServerFailed => "ServerFailed",
+            Self::Unreachable => "Unreachable",
+        }
+    }
+
+    /// Whether trying the same again may help.
+    pub fn retry(self) -> Retry {
+        match self {
+            Self::ImmutableField | Self::Invalid | Self::TooLarge => Retry::Never,
+            Self::KindUnknown
+            | Self::FieldConflict
+            | Self::QuotaExceeded
+            | Self::AdmissionDenied
+            | Self::Forbidden
+            | Self::Unauthorized
+            | Self::Untrusted => Retry::Later,
+            Self::ObjectChanged
+            | Self::WebhookUnavailable
+            | Self::NamespaceTerminating
+            | Self::NamespaceMissing
+            | Self::Throttled
+            | Self::ServerFailed
+            | Self::Unreachable => Retry::Soon,
+        }
+    }
+
+    /// Whether it is about the cluster as a whole and not about one object.
+    pub fn is_about_cluster(self) -> bool {
+        matches!(self, Self::Unauthorized | Self::Untrusted | Self::Throttled | Self::ServerFailed | Self::Unreachable)
+    }
+}
+
+/// Why this object could not be applied or taken away.
+pub fn explain(error: &kube::Error, object: &ObjectId) -> ApplyFailure {
+    let (kind, cause) = match error {
+        kube::Error::Api(status) => of_status(status, object),
+        error => of_connection(error),
+    };
+    let message = if kind.is_about_cluster() { cause } else { format!("{object}: {cause}") };
+    ApplyFailure { kind, message: one_line(&message) }
+}
+
+/// Why a request that is about no object of ours failed, as for the server's version.
+pub fn explain_connection(error: &kube::Error) -> ApplyFailure {
+    let (kind, cause) = match error {
+        kube::Error::Api(status) => match status.code {
+            401 => unauthorized(),
+            403 => (FailureKind::Forbidden, missing_right(&status.message)),
+            code => server(code, &status.message),
+        },
+        error => of_connection(error),
+    };
+    ApplyFailure { kind, message: one_line(&cause) }
+}
+
+/// The cluster does not have the kind in this version, but in these.
+pub fn unknown_kind<'a>(object: &DesiredObject, versions: impl IntoIterator<Item = &'a str>) -> ApplyFailure {
+    let DesiredObject { id, version, .. } = object;
+    let api = |version: &str| match id.group.as_str() {
+        "" => version.to_owned(),
+        group => format!("{group}/{version}"),
+    };
+    let has: Vec<_> = versions.into_iter().map(api).collect();
+    let advice = match has.is_empty() {
+        true => "install what defines it first".to_owned(),
+        false => format!("it has it in {}: use that apiVersion", has.join(", ")),
+    };
+    let message = format!("{id}: the cluster does not know the kind {} in {}; {advice}", id.kind, api(version));
+    ApplyFailure { kind: FailureKind::KindUnknown, message: one_line(&message) }
+}
+
+fn of_status(status: &Status, object: &ObjectId) -> (FailureKind, String) {
+    let message = status.message.as_str();
+    let causes = status.details.as_ref().map_or(&[][..], |details| &details.causes);
+    if causes.iter().any(|cause| cause.reason == "NamespaceTerminating") {
+        let message = format!("the namespace {} is being deleted, it is tried again", object.namespace);
+        return (FailureKind::NamespaceTerminating, message);
+    }
+    match refusal_reason(message) {
+        "WebhookUnavailable" => return (FailureKind::WebhookUnavailable, webhook_failure(message)),
+        "QuotaExceeded" => {
+            let message = format!("{}; free or raise the quota there", after_forbidden(message));
+            return (FailureKind::QuotaExceeded, message);
+        }
+        "FailedCreate" => {}
+        _ => return (FailureKind::AdmissionDenied, after_forbidden(message).to_owned()),
+    }
+    match status.code {
+        _ if is_too_large(status) => (FailureKind::TooLarge, "is larger than the cluster stores: divide it".to_owned()),
+        401 => unauthorized(),
+        403 => (FailureKind::Forbidden, missing_right(message)),
+        404 => not_found(status, object),
+        409 => conflict(causes),
+        400 | 422 => invalid(message, causes, object),
+        _ => match message.split_once("typed patch object (") {
+            // The server cannot read the object as its kind: not its own fault, though it says 500.
+            Some((_, rest)) => (FailureKind::Invalid, rest.split_once("): ").map_or(rest, |(_, why)| why).to_owned()),
+            None => server(status.code, message),
+        },
+    }
+}
+
+fn is_too_large(status: &Status) -> bool {
+    let causes = status.details.as_ref().map_or(&[][..], |details| &details.causes);
+    status.code == 413
+        || status.message.contains("request is too large")
+        || (status.message.contains("ResourceExhausted") && status.message.contains("larger than max"))
+        || causes.iter().any(|cause| cause.reason == "FieldValueTooLong" && cause.field == "[]")
+}
+
+fn unauthorized() -> (FailureKind, String) {
+    let message = "the API server does not accept the credential in the kubeconfig: it was revoked or has ended. \
+                   Put a new one into the Secret";
+    (FailureKind::Unauthorized, message.to_owned())
+}
+
+fn server(code: u16, message: &str) -> (FailureKind, String) {
+    match code {
+        429 => (FailureKind::Throttled, "the API server has too much to do, it is tried again".to_owned()),
+        _ => (FailureKind::ServerFailed, format!("the API server answered {code}: {message}")),
+    }
+}
+
+fn not_found(status: &Status, object: &ObjectId) -> (FailureKind, String) {
+    match status.details.as_ref().filter(|details| !details.name.is_empty()) {
+        Some(details) if details.kind == "namespaces" => {
+            (FailureKind::NamespaceMissing, format!("the namespace {} is not there", details.name))
+        }
+        Some(_) => (FailureKind::ObjectChanged, "it is not there any more".to_owned()),
+        // What has no path has no Status either, or an empty one.
+        None => (
+            FailureKind::KindUnknown,
+            format!(
+                "the cluster does not know the kind {} in this version; install what defines it first",
+                object.kind
+            ),
+        ),
+    }
+}
+
+fn conflict(causes: &[StatusCause]) -> (FailureKind, String) {
+    let conflicts: Vec<_> = causes
+        .iter()
+        .filter(|cause| cause.reason == "FieldManagerConflict")
+        .map(|cause| {
+            let manager = cause.message.strip_prefix("conflict with ").unwrap_or(&cause.message);
+            format!("{} is set by {manager}", cause.field.trim_start_matches('.'))
+        })
+        .collect();
+    match conflicts.is_empty() {
+        true => (FailureKind::ObjectChanged, "somebody changed or replaced it at the same time".to_owned()),
+        false => (
+            FailureKind::FieldConflict,
+            format!("{}; leave the field out of the overlay, or let go of it there", conflicts.join(", ")),
+        ),
+    }
+}
+
+fn invalid(message: &str, causes: &[StatusCause], object: &ObjectId) -> (FailureKind, String) {
+    if causes.is_empty() {
+        let message = message.split_once(" is invalid: ").map_or(message, |(_, why)| why);
+        return (FailureKind::Invalid, message.to_owned());
+    }
+    let hide = object.kind == "Secret";
+    if causes.iter().all(|cause| is_immutability(&cause.message)) {
+        let fields: Vec<_> = causes.iter().map(|cause| immutable(cause)).collect();
+        let advice = "set spec.delivery.force of the overlay to let the plane delete the object and make it anew";
+        return (FailureKind::ImmutableField, format!("{} cannot be changed; {advice}", fields.join(" and ")));
+    }
+    let problems: Vec<_> = causes
+        .iter()
+        .map(|cause| match cause.field.as_str() {
+            "" => why(&cause.message, hide),
+            field => format!("{field}: {}", why(&cause.message, hide)),
+        })
+        .collect();
+    (FailureKind::Invalid, problems.join("; "))
+}
+
+fn is_immutability(message: &str) -> bool {
+    ["immutable", "may not change once set", "cannot change", "cannot be changed", "may not be changed"]
+        .iter()
+        .chain(&["updates to statefulset spec for fields other than", "pod updates may not change fields other than"])
+        .any(|words| message.contains(words))
+}
+
+/// The field, and which of its own may change where the server says so.
+fn immutable(cause: &StatusCause) -> String {
+    match cause.message.split_once("fields other than ") {
+        Some((_, others)) => {
+            let others = others.strip_suffix(" are forbidden").unwrap_or(others);
+            format!("{} (but for {})", cause.field, others.lines().next().unwrap_or_default())
+        }
+        None => cause.field.clone(),
+    }
+}
+
+/// A cause without the value that it repeats, if that is long or secret, and without the difference that follows.
+fn why(message: &str, hide: bool) -> String {
+    let message = message.lines().next().unwrap_or_default();
+    for prefix in ["Invalid value: ", "Unsupported value: ", "Duplicate value: "] {
+        let Some(rest) = message.strip_prefix(prefix) else { continue };
+        return match rest.rsplit_once(": ") {
+            Some((value, why)) if hide || value.len() > 60 => why.to_owned(),
+            None if hide => prefix.trim_end_matches(": ").to_owned(),
+            _ => message.to_owned(),
+        };
+    }
+    message.to_owned()
+}
+
+fn after_forbidden(message: &str) -> &str {
+    message.split_once(" is forbidden: ").map_or(message, |(_, why)| why)
+}
+
+/// As in `Internal error occurred: failed calling webhook "a.example.com": failed to call webhook: Post "…": refused`.
+fn webhook_failure(message: &str) -> String {
+    let rest = message.split_once("failed calling webhook ").map_or(message, |(_, rest)| rest);
+    let (name, why) = rest.split_once(": ").unwrap_or((rest, "it does not answer"));
+    let why = why.strip_prefix("failed to call webhook: ").unwrap_or(why);
+    format!("the admission webhook {name} cannot be asked, it is tried again: {why}")
+}
+
+/// As in `User "maria" cannot patch resource "deployments" in API group "apps" in the namespace "shop"`.
+fn missing_right(message: &str) -> String {
+    let why = after_forbidden(message);
+    let quoted: Vec<_> = why.split('"').skip(1).step_by(2).collect();
+    let verb = why.split_once(" cannot ").and_then(|(_, rest)| rest.split_once(" resource "));
+    let (Some((verb, _)), [user, resource, group, ..]) = (verb, &quoted[..]) else {
+        return why.to_owned();
+    };
+    let resource = if group.is_empty() { (*resource).to_owned() } else { format!("{resource}.{group}") };
+    let place = quoted.get(3).map_or_else(|| "the whole cluster".to_owned(), |name| format!("namespace {name}"));
+    format!("the kubeconfig's user {user} has no right to {verb} {resource} in {place}: grant it there")
+}
+
+/// What happened to a request that had no answer.
+fn of_connection(error: &kube::Error) -> (FailureKind, String) {
+    if let Some(tls) = tls_error(error) {
+        return match tls {
+            rustls::Error::AlertReceived(alert) => {
+                let message = format!(
+                    "the API server does not accept the client certificate in the kubeconfig ({alert:?}). Put a new one into the Secret"
+                );
+                (FailureKind::Unauthorized, message)
+            }
+            tls => (
+                FailureKind::Untrusted,
+                format!(
+                    "who answers is not the cluster that the kubeconfig describes ({tls}): check server and certificate-authority-data"
+                ),
+            ),
+        };
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    (FailureKind::Unreachable, format!("the API server does not answer: {cause}"))
+}
+
+/// The TLS error that a request failed of. An `io::Error` does not name what it carries as its source.
+fn tls_error(error: &kube::Error) -> Option<&rustls::Error> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let carried = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(tls) = carried.map_or_else(|| error.downcast_ref(), |carried| carried.downcast_ref()) {
+            return Some(tls);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;
