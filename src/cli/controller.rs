@@ -75,7 +75,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let shutdown = probes.shutdown.clone();
     let serve = |listener, router| {
         let limits = listener::Limits::default();
-        tokio::spawn(listener::serve(listener, router, limits, shutdown.clone().cancelled_owned()))
+        tokio::spawn(listener::serve(listener, None, router, limits, shutdown.clone().cancelled_owned()))
     };
     let health = serve(health_listener, probes::router(probes.clone()));
 

@@ -5,6 +5,7 @@
 //! request may ask for is the routers' own business.
 
 mod pace;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
@@ -30,8 +32,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-pub use self::pace::Pace;
 use self::pace::{PacedBody, PacedStream};
+pub use self::{
+    pace::Pace,
+    tls::{Certificate, CertificateError, Certificates},
+};
 
 /// Bytes of a connection's read buffer at most: of a request's line and headers, too.
 const HEAD: usize = 64 << 10;
@@ -68,7 +73,15 @@ impl Default for Limits {
 /// way have [`Limits::grace`]; what is left then is cut off.
 ///
 /// Handlers find the client's address as [`ConnectInfo<SocketAddr>`](ConnectInfo).
-pub async fn serve(listener: TcpListener, app: Router, limits: Limits, shutdown: impl Future<Output = ()>) {
+///
+/// With `certificates` it speaks TLS, and nothing else.
+pub async fn serve(
+    listener: TcpListener,
+    certificates: Option<Certificates>,
+    app: Router,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) {
     let free = Arc::new(Semaphore::new(limits.connections));
     let ending = CancellationToken::new();
     let mut connections = JoinSet::new();
@@ -81,9 +94,9 @@ pub async fn serve(listener: TcpListener, app: Router, limits: Limits, shutdown:
             Some(_) = connections.join_next() => continue,
             accepted = accept(&listener, &free) => accepted,
         };
-        let (app, limits, ending) = (app.clone(), limits.clone(), ending.clone());
+        let (certificates, app, limits, ending) = (certificates.clone(), app.clone(), limits.clone(), ending.clone());
         connections.spawn(async move {
-            connection(stream, address, app, limits, ending).await;
+            connection(stream, address, certificates, app, limits, ending).await;
             drop(permit);
         });
     }
@@ -118,9 +131,33 @@ fn is_the_clients(error: &io::Error) -> bool {
 }
 
 /// Serves one connection to its end.
-async fn connection(stream: TcpStream, address: SocketAddr, app: Router, limits: Limits, ending: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    address: SocketAddr,
+    certificates: Option<Certificates>,
+    app: Router,
+    limits: Limits,
+    ending: CancellationToken,
+) {
     // Answers are small and awaited.
     stream.set_nodelay(true).ok();
+    let stream = PacedStream::new(stream, limits.pace);
+    let Some(certificates) = certificates else { return requests(stream, address, app, limits, ending).await };
+    // Nothing was asked yet that could be answered, so that a shutdown may end it at once.
+    let begun = ending.run_until_cancelled(timeout(limits.headers, certificates.accept(stream))).await;
+    match begun {
+        Some(Ok(Ok(stream))) => requests(stream, address, app, limits, ending).await,
+        Some(Ok(Err(error))) => tracing::debug!(%address, %error, "a connection did not come to TLS"),
+        Some(Err(_)) => tracing::debug!(%address, "a connection did not come to TLS in time"),
+        None => {}
+    }
+}
+
+/// Answers the requests on one connection.
+async fn requests<S>(stream: S, address: SocketAddr, app: Router, limits: Limits, ending: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
     let app = app.map_request(move |request: Request<Incoming>| {
         let mut request = request.map(|body| Body::new(PacedBody::new(body, limits.pace)));
         request.extensions_mut().insert(ConnectInfo(address));
@@ -130,7 +167,7 @@ async fn connection(stream: TcpStream, address: SocketAddr, app: Router, limits:
         .timer(TokioTimer::new())
         .header_read_timeout(limits.headers)
         .max_buf_size(HEAD)
-        .serve_connection(TokioIo::new(PacedStream::new(stream, limits.pace)), TowerToHyperService::new(app));
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
     let mut serving = pin!(serving);
     let ended = tokio::select! {
         ended = &mut serving => ended,

@@ -37,7 +37,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (shutdown, asked) = oneshot::channel();
-        let serving = tokio::spawn(serve(listener, app, limits, async { asked.await.unwrap_or_default() }));
+        let serving = tokio::spawn(serve(listener, None, app, limits, async { asked.await.unwrap_or_default() }));
         Self { address, shutdown, serving }
     }
 
