@@ -53,6 +53,29 @@ impl ChartStore {
         Ok(self.table.get(&self.layout.chart(key, version)).await?.and_then(|item| item.blob))
     }
 
+    /// A packaged chart that is kept here, by its own digest.
+    pub async fn chart_package_by_digest(
+        &self,
+        key: &ApplicationKey,
+        digest: &Digest,
+    ) -> Result<Option<Bytes>, ChartStoreError> {
+        let mut after = None;
+        loop {
+            let page = self.releases_by_digest(&key.namespace, digest, after.as_deref(), 100).await?;
+            for found in page.items.iter().filter(|found| found.key == *key) {
+                if let Some(record) = self.release(key, &found.version).await?
+                    && record.chart.is_some_and(|chart| chart.package == *digest)
+                {
+                    return self.chart_package(key, &found.version).await;
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
     /// What an environment runs of an application.
     pub async fn environment(
         &self,
@@ -82,7 +105,7 @@ impl ChartStore {
         self.all(self.layout.deployments(key)).await?.iter().map(decode).collect()
     }
 
-    /// The releases of a tenant that a release, image, image config or chart digest belongs to.
+    /// The releases of a tenant that a release, image, image config, chart or packaged chart's digest belongs to.
     pub async fn releases_by_digest(
         &self,
         namespace: &str,
@@ -120,7 +143,7 @@ impl ChartStore {
                 }
                 places.push(self.layout.user(namespace, &event.actor, event.time, application, &release.version));
             }
-            Fact::Charted { chart, .. } => digests.push(chart.digest),
+            Fact::Charted { chart, .. } => digests.extend([chart.digest, chart.package]),
             _ => return Vec::new(),
         }
         digests.sort();

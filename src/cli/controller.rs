@@ -1,6 +1,7 @@
 //! `orbit controller`: the operator itself.
 
 mod settings;
+mod tls_secret;
 
 use std::{fs::File, io::ErrorKind, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -14,12 +15,15 @@ use serde_json::json;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, watch},
 };
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use self::settings::{LogFormat, Settings};
+use self::{
+    settings::{LogFormat, Settings},
+    tls_secret::Tls,
+};
 use super::kubeconfig;
 use crate::{
     api::FIELD_MANAGER,
@@ -32,10 +36,13 @@ use crate::{
     },
     embedded, failpoint,
     image_harbor::{self, ingest},
-    listener,
+    listener::{self, Certificates},
     overlay::renderer::Renderer,
     portal,
-    registry::{self, Registry},
+    registry::{
+        self, Redirects, Registry,
+        readers::{Place, Readers},
+    },
     viewport::{self, Projector},
 };
 
@@ -73,11 +80,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     // Whoever asks how it is gets an answer from here on, however long stores and API server let it wait.
     let probes = Probes { shutdown: shutdown_on_signal()?, ..Probes::default() };
     let shutdown = probes.shutdown.clone();
-    let serve = |listener, router| {
+    let serve = |listener, certificates, router| {
         let limits = listener::Limits::default();
-        tokio::spawn(listener::serve(listener, None, router, limits, shutdown.clone().cancelled_owned()))
+        tokio::spawn(listener::serve(listener, certificates, router, limits, shutdown.clone().cancelled_owned()))
     };
-    let health = serve(health_listener, probes::router(probes.clone()));
+    let health = serve(health_listener, None, probes::router(probes.clone()));
 
     let client = connect(&settings).await?;
     if !settings.skip_install {
@@ -87,12 +94,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let harbor = image_harbor::open(&settings.stores).await?;
     let viewport = viewport::open(&settings.stores)?;
     tracing::info!(plane = chart_store.plane(), harbor = harbor.name(), viewport = viewport.location(), "stores");
-    // One that is kept to a namespace is not the cluster's plane: several of them would take turns at one name.
-    if settings.namespace.is_none() {
-        announce(&client, &public_url).await;
-    }
+    let certificates = certificates(&settings, &client, &public_url, &shutdown).await;
 
     let renderer = Arc::new(Renderer::new(program, settings.renderers(), RENDER_TIMEOUT));
+    let place = Place { public_url: public_url.clone(), tls: certificates.is_some() };
+    let redirects = redirects(&settings, &place);
+    let readers = Readers::new(client.clone(), None, place);
     let installation = installation(&settings, &client, public_url).await?;
     let instance = std::env::var("HOSTNAME").ok();
     let context = Context::new(client, harbor.clone(), chart_store.clone(), renderer.clone(), installation, instance);
@@ -101,8 +108,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (completed, arrivals) = mpsc::channel(ARRIVALS);
     let projector = Projector::new(chart_store.clone(), viewport.clone());
     probes.metrics.get_or_init(|| context.metrics.registry(renderer, projector.status()));
-    let registry = Registry::new(harbor, chart_store, completed, registry::Limits::default());
-    let api = serve(listener, registry::router(registry).merge(portal::router(viewport)));
+    let registry = Registry::new(harbor, chart_store, completed, readers, redirects, registry::Limits::default());
+    let api = serve(listener, certificates, registry::router(registry).merge(portal::router(viewport)));
 
     let work = async {
         tokio::join!(
@@ -140,19 +147,66 @@ fn log(format: LogFormat) {
 /// The registry's and portal's listener, and where clients reach it.
 async fn listen(settings: &Settings) -> anyhow::Result<(TcpListener, Url)> {
     let address = settings.listen();
-    if !address.ip().is_loopback() {
+    let tls = settings.tls_secret.is_some();
+    if !tls && !address.ip().is_loopback() {
         bail!(
-            "--listen {address}: only a loopback address can be listened on until reads need credentials; use kubectl port-forward to reach it from elsewhere"
+            "--listen {address}: outside loopback TLS is required; name a Secret of type kubernetes.io/tls with --tls-secret, or listen on loopback and use kubectl port-forward to reach it from elsewhere"
         );
     }
     let listener = bind(address).await?;
     let local = listener.local_addr()?;
-    tracing::info!(address = %local, "registry");
+    tracing::info!(address = %local, tls, "registry");
     let public_url = match &settings.public_url {
+        Some(url) if tls && url.scheme() != "https" => {
+            bail!("--public-url {url}: with --tls-secret it has to begin with https://")
+        }
         Some(url) => url.clone(),
-        None => format!("http://{local}").parse()?,
+        None if address.ip().is_unspecified() => {
+            bail!("--listen {address} is no address that clients could use: say where they reach it with --public-url")
+        }
+        None => format!("{}://{local}", if tls { "https" } else { "http" }).parse()?,
     };
     Ok((listener, public_url))
+}
+
+/// The certificates of the listener, if it has any. Tells clients where the plane is, and whom to trust there.
+async fn certificates(
+    settings: &Settings,
+    client: &Client,
+    public_url: &Url,
+    shutdown: &CancellationToken,
+) -> Option<Certificates> {
+    // One that is kept to a namespace is not the cluster's plane: several of them would take turns at one name.
+    let announces = settings.namespace.is_none();
+    let Some(secret) = settings.tls_secret.clone() else {
+        if announces {
+            announce(client, public_url, None).await;
+        }
+        return None;
+    };
+    let (held, mut changes) = watch::channel(None::<Tls>);
+    let (certificate, certificates) = watch::channel(None);
+    tokio::spawn(tls_secret::follow(client.clone(), secret, held, shutdown.clone()));
+    let (client, public_url) = (client.clone(), public_url.clone());
+    tokio::spawn(async move {
+        while changes.changed().await.is_ok() {
+            let Some(tls) = changes.borrow_and_update().clone() else { continue };
+            certificate.send_replace(Some(tls.certificate));
+            if announces {
+                announce(&client, &public_url, tls.ca.as_deref()).await;
+            }
+        }
+        // Requests under way are still answered: the last certificate outlives the watch.
+        certificate.closed().await;
+    });
+    Some(Certificates::new(certificates))
+}
+
+/// Whether and how clients are sent on to where the blobs lie.
+fn redirects(settings: &Settings, place: &Place) -> Option<Redirects> {
+    let registry = settings.registry_host.as_deref().map(|host| host.rsplit_once(':').map_or(host, |(host, _)| host));
+    let own_hosts = place.public_url.host_str().into_iter().chain(registry).map(str::to_owned).collect();
+    settings.s3_redirect.then_some(Redirects { own_hosts, tls: place.public_url.scheme() == "https" })
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -223,19 +277,24 @@ async fn installation(settings: &Settings, client: &Client, public_url: Url) -> 
     })
 }
 
-/// Tells clients where the plane is. That it cannot be told is no reason not to work: they have `--server`.
-async fn announce(client: &Client, public_url: &Url) {
+/// Tells clients where the plane is, and whom to trust there. That it cannot be told is no reason not to work: they have
+/// `--server`.
+async fn announce(client: &Client, public_url: &Url, ca: Option<&str>) {
+    let mut data = json!({"url": public_url.as_str().trim_end_matches('/')});
+    if let Some(ca) = ca {
+        data["ca"] = json!(ca);
+    }
     let config_map = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "orbit-plane", "namespace": "kube-public"},
-        "data": {"url": public_url.as_str().trim_end_matches('/')},
+        "data": data,
     });
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), "kube-public");
     let current = api.get_opt("orbit-plane").await;
-    let known = |map: &ConfigMap| map.data.as_ref().and_then(|data| data.get("url").cloned());
+    let known = |map: &ConfigMap| map.data.as_ref().is_some_and(|known| json!(known) == config_map["data"]);
     if let Ok(Some(map)) = &current
-        && known(map).as_deref() == config_map["data"]["url"].as_str()
+        && known(map)
     {
         return;
     }

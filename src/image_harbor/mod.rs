@@ -14,12 +14,13 @@ mod names;
 mod open;
 mod s3;
 
-use std::{fmt::Debug, ops::Range, pin::Pin};
+use std::{fmt::Debug, ops::Range, pin::Pin, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::Stream;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 pub use self::{
     content::{read_to_vec, reader, store_bytes, stream_of, verify},
@@ -47,6 +48,13 @@ pub trait ImageHarbor: Send + Sync + Debug {
     /// The stream gives exactly as many bytes as were asked for, or an error: never fewer without saying so. Whether
     /// they have the digest is for the reader to check ([`read_to_vec`] and [`verify`] do).
     async fn read(&self, digest: &Digest, range: Option<Range<u64>>) -> Result<ByteStream, HarborError>;
+
+    /// Where whoever has the address may fetch a blob from this store directly, for as long as `good_for`; none where
+    /// the store has no such addresses, or not this blob.
+    async fn download_url(&self, digest: &Digest, good_for: Duration) -> Result<Option<Url>, HarborError> {
+        let _ = (digest, good_for);
+        Ok(None)
+    }
 
     /// Stores a blob. It becomes visible when its bytes have the digest (and, where given, the size) that was announced;
     /// otherwise nothing of it remains and the error says what differs; no more than one chunk beyond the announced size

@@ -13,7 +13,8 @@ use crate::{digest::Digest, tgz};
 
 /// Media type of an OCI image manifest (OCI image-spec, media-types.md).
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const FLUX_CONFIG: &str = "application/vnd.cncf.flux.config.v1+json";
+/// Media type of the config, by which Flux knows artifacts of its kind.
+pub const CONFIG: &str = "application/vnd.cncf.flux.config.v1+json";
 const FLUX_CONTENT: &str = "application/vnd.cncf.flux.content.v1.tar+gzip";
 const FINAL_YAML: &str = "application/vnd.orbit.k8or.io.manifests.v1+yaml";
 
@@ -49,7 +50,7 @@ impl Artifact {
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "config": descriptor(FLUX_CONFIG, &config, None),
+            "config": descriptor(CONFIG, &config, None),
             "layers": [
                 descriptor(FLUX_CONTENT, &kustomization, None),
                 descriptor(FINAL_YAML, &manifests, Some("manifests.yaml")),

@@ -1,6 +1,11 @@
-//! The OCI Distribution API over the Harbor; for now its blob upload sessions, the only way bytes come in.
+//! The OCI Distribution API over the Harbor and the Chart Store.
 //!
-//! Sessions are opened by the plane for an `ImageUpload`, whose `status.upload.url` names one. From there on it is
+//! Everything that the plane stores is read here, by whatever reads registries: [`reads`] has the requests, [`readers`]
+//! who may send them, [`repository`] the names. All of it is read only.
+//!
+//! # Blob upload sessions
+//!
+//! They are the only way bytes come in. Sessions are opened by the plane for an `ImageUpload`, whose `status.upload.url` names one. From there on it is
 //! the protocol of the OCI distribution-spec 1.1, "Pushing a blob in chunks": `GET` says how far it is, `PATCH` brings
 //! the next bytes, `PUT` completes, `DELETE` gives up. Who holds the upload key may send, and only the bytes announced.
 //!
@@ -17,8 +22,11 @@
 mod complete;
 pub mod content_range;
 mod pieces;
+pub mod readers;
+mod reads;
 mod receive;
 mod refusal;
+pub mod repository;
 mod session;
 mod upload;
 
@@ -30,15 +38,15 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
 };
 
-use self::{complete::Verifications, refusal::Refusal};
-pub use self::{pieces::PieceLimits, session::UPLOAD_OFFSET};
+use self::{complete::Verifications, readers::Readers, reads::KnownReferrers, refusal::Refusal};
+pub use self::{pieces::PieceLimits, reads::Redirects, session::UPLOAD_OFFSET};
 use crate::{chart_store::ChartStore, image_harbor::ImageHarbor, release::ApplicationKey};
 
 /// How much the registry takes on at once.
@@ -68,8 +76,11 @@ pub struct Registry(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     harbor: Arc<dyn ImageHarbor>,
-    sessions: ChartStore,
+    chart_store: ChartStore,
     completed: mpsc::Sender<ApplicationKey>,
+    readers: Readers,
+    redirects: Option<Redirects>,
+    known_referrers: KnownReferrers,
     limits: Limits,
     receiving: Arc<Semaphore>,
     verifying: Arc<Semaphore>,
@@ -77,20 +88,26 @@ struct Inner {
 }
 
 impl Registry {
-    /// A registry that tells `completed` whose archive has arrived, or whose upload was given up.
+    /// A registry that tells `completed` whose archive has arrived, or whose upload was given up. Who may read is for
+    /// `readers` to say; where there are `redirects`, clients fetch blobs from where the Harbor keeps them.
     ///
     /// The message is a wake-up only: it is lost when the plane dies, and what it speaks of is in the Chart Store.
     pub fn new(
         harbor: Arc<dyn ImageHarbor>,
-        sessions: ChartStore,
+        chart_store: ChartStore,
         completed: mpsc::Sender<ApplicationKey>,
+        readers: Readers,
+        redirects: Option<Redirects>,
         limits: Limits,
     ) -> Self {
         let (receiving, verifying) = (Semaphore::new(limits.receiving), Semaphore::new(limits.verifying));
         Self(Arc::new(Inner {
             harbor,
-            sessions,
+            chart_store,
             completed,
+            readers,
+            redirects,
+            known_referrers: KnownReferrers::default(),
             limits,
             receiving: Arc::new(receiving),
             verifying: Arc::new(verifying),
@@ -102,8 +119,25 @@ impl Registry {
         self.0.harbor.as_ref()
     }
 
+    fn chart_store(&self) -> &ChartStore {
+        &self.0.chart_store
+    }
+
+    /// The Chart Store, where it is about upload sessions.
     fn sessions(&self) -> &ChartStore {
-        &self.0.sessions
+        &self.0.chart_store
+    }
+
+    fn readers(&self) -> &Readers {
+        &self.0.readers
+    }
+
+    fn redirects(&self) -> Option<&Redirects> {
+        self.0.redirects.as_ref()
+    }
+
+    fn known_referrers(&self) -> &KnownReferrers {
+        &self.0.known_referrers
     }
 
     fn limits(&self) -> &Limits {
@@ -135,17 +169,22 @@ impl Registry {
     }
 }
 
-/// The routes under `/v2/`.
+/// The routes under `/v2`.
 pub fn router(registry: Registry) -> Router {
     let session = get(upload::status)
         .patch(upload::append)
         .put(upload::finish)
         .delete(upload::cancel)
         .fallback(upload::unsupported);
+    let token = get(readers::issue_by_query).post(readers::issue_by_form).with_state(registry.readers().clone());
     Router::new()
         .route("/v2/{namespace}/{application}/blobs/uploads/", post(upload::start).fallback(upload::start))
         .route("/v2/{namespace}/{application}/blobs/uploads", post(upload::start).fallback(upload::start))
         .route("/v2/{namespace}/{application}/blobs/uploads/{session}", session)
+        .route("/v2/token", token)
+        .route("/v2/", any(reads::base))
+        // Names have as many segments as they like, which no route can say.
+        .nest("/v2", Router::new().fallback(reads::serve))
         // Bodies are bounded by the announced size, which is checked before anything is read.
         .layer(DefaultBodyLimit::disable())
         .with_state(registry)

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{content_range::InvalidContentRange, session::Position};
 use crate::{chart_store::ChartStoreError, digest::Digest, image_harbor::HarborError};
@@ -181,6 +181,12 @@ impl Refusal {
     }
 }
 
+/// An answer with one error, in the spec's words.
+pub fn errors(status: StatusCode, code: &str, message: &str, detail: Option<Value>) -> Response {
+    let body = json!({"errors": [{"code": code, "message": message, "detail": detail}]});
+    (status, Json(body)).into_response()
+}
+
 impl From<ChartStoreError> for Refusal {
     fn from(error: ChartStoreError) -> Self {
         Self::Unavailable(error.into())
@@ -199,8 +205,7 @@ impl IntoResponse for Refusal {
             tracing::warn!("a blob upload was put off: {cause:#}");
         }
         let detail = self.position().map(|at| json!({"offset": at.offset}));
-        let body = json!({"errors": [{"code": self.code(), "message": self.to_string(), "detail": detail}]});
-        let mut response = (self.status(), Json(body)).into_response();
+        let mut response = errors(self.status(), self.code(), &self.to_string(), detail);
         let headers = response.headers_mut();
         if let Some(at) = self.position() {
             at.describe(headers);

@@ -58,7 +58,8 @@ impl Bench {
             patience: Duration::from_millis(50),
             ..Limits::default()
         };
-        let registry = Registry::new(harbor, sessions, sender, limits);
+        let readers = Arc::new(readers::testing::Cluster::default()).readers();
+        let registry = Registry::new(harbor, sessions, sender, readers, None, limits);
         Self { router: router(registry.clone()), registry, completed, _directory: directory }
     }
 

@@ -20,7 +20,8 @@ use super::{
 };
 use crate::{chart_store::SessionState, digest::Digest};
 
-const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+/// Names the digest of what an answer carries, or has stored.
+pub const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// `GET`: how far is it?
 pub async fn status(Authorised(session): Authorised) -> Response {

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use serde::Deserialize;
 use url::Url;
 
+use super::tls_secret::SecretName;
 use crate::settings::StoreSettings;
 
 /// The program that renders, beside this one or on the PATH.
@@ -40,15 +41,21 @@ pub struct Settings {
     /// Namespace whose objects are worked on [default: all]
     #[arg(long, env = "ORBIT_NAMESPACE", value_name = "NAMESPACE")]
     pub namespace: Option<String>,
-    /// Address of the registry and the portal's API, on loopback [default: 127.0.0.1:8480]
+    /// Address of the registry and the portal's API; outside loopback it takes --tls-secret [default: 127.0.0.1:8480]
     #[arg(long, env = "ORBIT_LISTEN", value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
     /// Address of /healthz, /readyz and /metrics [default: 127.0.0.1:8481]
     #[arg(long, env = "ORBIT_HEALTH_LISTEN", value_name = "ADDRESS")]
     health_listen: Option<SocketAddr>,
-    /// Where clients reach --listen [default: http://ADDRESS]
+    /// Secret of type kubernetes.io/tls with the certificate of --listen; its ca.crt, if any, is told to clients
+    #[arg(long, env = "ORBIT_TLS_SECRET", value_name = "NAMESPACE/NAME")]
+    pub tls_secret: Option<SecretName>,
+    /// Where clients reach --listen [default: http://ADDRESS, or https://ADDRESS with --tls-secret]
     #[arg(long, env = "ORBIT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<Url>,
+    /// Send clients that read blobs to the S3 bucket (never where their credentials would follow)
+    #[arg(long, env = "ORBIT_S3_REDIRECT")]
+    pub s3_redirect: bool,
     /// Do not apply the CRDs and the admission policy: something else does
     #[arg(long, env = "ORBIT_SKIP_INSTALL")]
     pub skip_install: bool,
@@ -96,7 +103,9 @@ impl Settings {
             namespace: self.namespace.or(other.namespace),
             listen: self.listen.or(other.listen),
             health_listen: self.health_listen.or(other.health_listen),
+            tls_secret: self.tls_secret.or(other.tls_secret),
             public_url: self.public_url.or(other.public_url),
+            s3_redirect: self.s3_redirect || other.s3_redirect,
             skip_install: self.skip_install || other.skip_install,
             renderer: self.renderer.or(other.renderer),
             renderers: self.renderers.or(other.renderers),

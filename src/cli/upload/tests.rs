@@ -26,7 +26,7 @@ use crate::{
     chart_store::{ChartStore, SessionState, SqliteTable, UploadSession},
     digest::Digest,
     image_harbor::LocalHarbor,
-    registry::{Limits, PieceLimits, Registry, router},
+    registry::{Limits, PieceLimits, Registry, readers::testing::Cluster, router},
     release::ApplicationKey,
 };
 
@@ -66,7 +66,8 @@ impl Bench {
         sessions.open_session(&session).await.unwrap();
         let (sender, completed) = mpsc::channel(16);
         let limits = Limits { pieces: PieceLimits { size: PIECE, ..PieceLimits::default() }, ..Limits::default() };
-        let app = router(Registry::new(harbor, sessions.clone(), sender, limits));
+        let readers = Arc::new(Cluster::default()).readers();
+        let app = router(Registry::new(harbor, sessions.clone(), sender, readers, None, limits));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, app).await });

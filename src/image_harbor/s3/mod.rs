@@ -15,7 +15,7 @@ mod limits;
 mod listing;
 mod upload;
 
-use std::{fmt::Debug, ops::Range};
+use std::{fmt::Debug, ops::Range, time::Duration};
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -23,6 +23,7 @@ use aws_sdk_s3::{
     Client,
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
+    presigning::PresigningConfig,
     primitives::ByteStream as Body,
 };
 use futures::{StreamExt, TryStreamExt, stream};
@@ -30,6 +31,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use tokio_util::io::ReaderStream;
+use url::Url;
 use uuid::Uuid;
 
 pub use self::limits::S3Limits;
@@ -195,6 +197,17 @@ impl ImageHarbor for S3Harbor {
         let missing = damaged(format!("its data {} is not there", pointer.key));
         let short = move |seen| damaged(format!("{seen} bytes came in place of the range that was asked for"));
         self.stream(&pointer.key, within(range, pointer.size)?, missing, short).await
+    }
+
+    async fn download_url(&self, digest: &Digest, good_for: Duration) -> Result<Option<Url>, HarborError> {
+        let Some(pointer) = self.pointer(digest).await? else { return Ok(None) };
+        let doing = "signing an address";
+        let presigning = PresigningConfig::expires_in(good_for);
+        let presigning = presigning.map_err(|error| self.unavailable(doing, error.to_string()))?;
+        let get = self.client.get_object().bucket(&self.bucket).key(pointer.key);
+        let request = get.presigned(presigning).await.map_err(self.refused(doing))?;
+        let url = request.uri().parse().map_err(|error: url::ParseError| self.unavailable(doing, error.to_string()))?;
+        Ok(Some(url))
     }
 
     async fn store(&self, digest: &Digest, size: Option<u64>, bytes: ByteStream) -> Result<Stored, HarborError> {
