@@ -321,6 +321,10 @@ pub struct OverlayArtifact {
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub images: Vec<OverlayImage>,
+    /// Where the artifact is served, as in oci://registry.example/shop/overlays/web:prod; none where the host is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub url: Option<String>,
 }
 
 /// An image that a rendered overlay runs.

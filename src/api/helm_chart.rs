@@ -93,7 +93,7 @@ pub struct ChartArtifact {
     pub digest: Digest,
     /// Bytes of the packaged chart.
     pub size: i64,
-    /// Where the chart is served, once the plane serves charts.
+    /// Where the chart is served, as in oci://registry.example/shop/charts/web:1.4.0; none where the host is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub url: Option<String>,

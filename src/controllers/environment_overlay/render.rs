@@ -17,6 +17,7 @@ use crate::{
         inputs::{BaseInput, Inputs, Surroundings},
         renderer::Rendering,
     },
+    registry::repository::{Collection, Repository},
     release::ApplicationKey,
 };
 
@@ -48,7 +49,7 @@ pub async fn render(
     let stands = |record: &EnvironmentRecord| !record.removed && record.selected.is_some() == version.is_some();
     let known = known.filter(stands).and_then(|record| record.rendered);
     if let Some(known) = known.filter(|known| known.inputs_digest == inputs_digest) {
-        return Ok(as_recorded(known));
+        return Ok(as_recorded(context, key, environment, known));
     }
 
     let chart = match version.filter(|_| from_chart) {
@@ -87,15 +88,18 @@ pub async fn render(
     };
     let entry = Entry { actor: PLANE.to_owned(), fact, spec: None, chart_package: None };
     context.chart_store.record(key, entry).await?;
-    Ok(as_recorded(record))
+    Ok(as_recorded(context, key, environment, record))
 }
 
-fn as_recorded(record: RenderedRecord) -> OverlayArtifact {
+fn as_recorded(context: &Context, key: &ApplicationKey, environment: &str, record: RenderedRecord) -> OverlayArtifact {
+    let repository = Repository { collection: Collection::Overlays, key: key.clone() };
+    let url = repository.url(&context.installation.registry_host);
     OverlayArtifact {
         digest: record.artifact,
         inputs_digest: record.inputs_digest,
         objects: i32::try_from(record.objects).unwrap_or(i32::MAX),
         images: record.images,
+        url: url.map(|url| format!("{url}:{environment}")),
     }
 }
 

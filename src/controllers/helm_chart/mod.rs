@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     api::{ChartArtifact, ConditionStatus, HelmChart, HelmChartStatus, annotation, condition_type, reason},
+    registry::repository::{Collection, Repository},
     release::{ApplicationKey, ChartRecord, ReleaseRecord},
 };
 
@@ -50,7 +51,7 @@ impl Reconcile for HelmChart {
             Some(chart) => chart,
             None => publish::publish(context, &key, &record, actor(context, self)).await?,
         };
-        status.artifact = Some(artifact(&chart));
+        status.artifact = Some(artifact(&context.installation.registry_host, &key, &self.spec.version, &chart));
         Ok(published(&self.spec.version, &chart))
     }
 
@@ -97,8 +98,13 @@ fn actor(context: &Context, object: &HelmChart) -> String {
     }
 }
 
-fn artifact(chart: &ChartRecord) -> ChartArtifact {
-    ChartArtifact { digest: chart.digest, size: i64::try_from(chart.size).unwrap_or(i64::MAX), url: None }
+fn artifact(host: &str, key: &ApplicationKey, version: &str, chart: &ChartRecord) -> ChartArtifact {
+    let repository = Repository { collection: Collection::Charts, key: key.clone() };
+    ChartArtifact {
+        digest: chart.digest,
+        size: i64::try_from(chart.size).unwrap_or(i64::MAX),
+        url: repository.url(host).map(|url| format!("{url}:{version}")),
+    }
 }
 
 fn published(version: &str, chart: &ChartRecord) -> Ready {
