@@ -25,8 +25,12 @@ const EXTERNAL: [&str; 7] = [
 ];
 
 /// Everything that can be switched the other way.
-const OTHERWISE: [&str; 8] = [
+const OTHERWISE: [&str; 12] = [
     "namespace=default",
+    "publicUrl=https://registry.example",
+    "tls.secretName=orbit-tls",
+    "service.type=LoadBalancer",
+    "stores.s3.redirect=true",
     "persistence.enabled=false",
     "crds.keep=false",
     "metrics.service=false",
@@ -94,6 +98,28 @@ fn its_crds_are_the_programs_own() {
         });
         assert_eq!(rendered.collect::<BTreeMap<String, Value>>(), own);
     }
+}
+
+#[test]
+fn nothing_is_served_outside_the_pod_without_a_certificate() {
+    let arguments = |objects: &[Value]| {
+        let container = &of_kind(objects, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0];
+        container["args"].to_string()
+    };
+    let objects = template("orbit", "orbit", &[]).unwrap();
+    assert!(arguments(&objects).contains("--listen=127.0.0.1:8480"));
+    assert_eq!(of_kind(&objects, "Service").len(), 1, "metrics only");
+    let refusal = template("orbit", "orbit", &["tls.secretName=orbit-tls"]).unwrap_err();
+    assert!(refusal.contains("publicUrl has to begin with https://"), "{refusal}");
+    let objects = template("orbit", "orbit", &OTHERWISE).unwrap();
+    let arguments = arguments(&objects);
+    assert!(
+        arguments.contains("--listen=0.0.0.0:8480") && arguments.contains("--tls-secret=orbit/orbit-tls"),
+        "{arguments}"
+    );
+    // OTHERWISE has no Service for metrics.
+    let [service] = of_kind(&objects, "Service")[..] else { panic!("one Service") };
+    assert_eq!(service["spec"]["ports"], json!([{"name": "registry", "port": 443, "targetPort": "registry"}]));
 }
 
 #[test]

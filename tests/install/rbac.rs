@@ -43,14 +43,15 @@ async fn grant(client: &Client, release: &str, namespace: &str, set: &[&str]) ->
     (account, objects)
 }
 
-/// A kubeconfig that holds a token of the account and no other credential.
-async fn kubeconfig(client: &Client, namespace: &str, account: &str, path: &Path) {
+/// A kubeconfig that holds a token of the account and no other credential; the token.
+async fn kubeconfig(client: &Client, namespace: &str, account: &str, path: &Path) -> String {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let request = TokenRequest {
         spec: Some(TokenRequestSpec { expiration_seconds: Some(3600), ..Default::default() }),
         ..Default::default()
     };
     let issued = accounts.create_token_request(account, &PostParams::default(), &request).await.unwrap();
+    let token = issued.status.unwrap().token.unwrap();
     let admin = Kubeconfig::read().unwrap();
     let cluster = admin.clusters[0].cluster.as_ref().unwrap();
     let config = json!({
@@ -62,9 +63,10 @@ async fn kubeconfig(client: &Client, namespace: &str, account: &str, path: &Path
             "server": cluster.server,
             "certificate-authority-data": cluster.certificate_authority_data,
         }}],
-        "users": [{"name": "plane", "user": {"token": issued.status.unwrap().token}}],
+        "users": [{"name": "plane", "user": {"token": token}}],
     });
     std::fs::write(path, config.to_string()).unwrap();
+    token
 }
 
 /// Whether the account may do this.
@@ -264,7 +266,7 @@ const NEVER: [(&str, &str, &str); 14] = [
 async fn live(client: &Client, namespace: &str, account: &str, arguments: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("kubeconfig");
-    kubeconfig(client, namespace, account, &config).await;
+    let token = kubeconfig(client, namespace, account, &config).await;
     let registry = Registry::start();
     registry.fill(folder.path(), &["shop/web:1.0.0", "shop/web:1.1.0"]);
     let credentials = json!({"auths": {&registry.host: {"username": "u", "password": "p"}}}).to_string();
@@ -286,6 +288,12 @@ async fn live(client: &Client, namespace: &str, account: &str, arguments: &[&str
         until(&public, "orbit-plane", "there", |o| o["data"]["url"].is_string()).await;
     }
     whole_life(client.clone(), namespace, &registry.host, &folder.path().join("data")).await;
+    // It is allowed to ask who somebody is (401) and what they may read (403); itself it may read nothing.
+    let tags = format!("{}/v2/{namespace}/web/tags/list", plane.registry);
+    for (token, status) in [(token.as_str(), 403), ("nobody's", 401)] {
+        let answer = reqwest::Client::new().get(&tags).bearer_auth(token).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status);
+    }
     let written = plane.written();
     plane.stop().await;
     // As RBAC says it. Namespaces that are ending forbid things too, for another reason.

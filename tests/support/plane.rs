@@ -16,6 +16,8 @@ pub struct Plane {
     process: Child,
     /// Where it says how it is, as in `http://127.0.0.1:8481`.
     pub health: String,
+    /// Where its registry is, as in `http://127.0.0.1:8480`.
+    pub registry: String,
     /// What it has written.
     pub log: PathBuf,
 }
@@ -41,7 +43,7 @@ impl Plane {
             .stderr(output)
             .spawn()
             .unwrap();
-        let mut plane = Self { process, health: format!("http://{health}"), log };
+        let mut plane = Self { process, health: format!("http://{health}"), registry: format!("http://{listen}"), log };
         plane.await_ready().await;
         plane
     }
