@@ -26,6 +26,7 @@ func toolArtifacts() []Artifact {
 			"-X helm.sh/helm/v4/internal/version.version=v4.3.1", 150*time.Second),
 		goInstalled("kustomize", "v5.8.2", "sigs.k8s.io/kustomize/kustomize/v5", "", 15*time.Second),
 		goInstalled("crane", "v0.22.1", "github.com/google/go-containerregistry/cmd/crane", "", 10*time.Second),
+		goInstalled("oras", "v1.3.6", "oras.land/oras/cmd/oras", "", 30*time.Second),
 		cargoInstalled("cargo-deny", "0.20.2", 5*time.Minute),
 	}
 }

@@ -67,6 +67,7 @@ contract!(
     staged_pieces_come_back_until_discarded,
     names_stay_inside,
     a_missing_blob_is_not_found,
+    an_address_to_fetch_from_needs_nothing_else,
     it_answers,
 );
 
@@ -105,6 +106,23 @@ async fn what_is_stored_is_read_back(harbor: &dyn ImageHarbor) {
     assert_eq!(collect(harbor.read(&digest, Some(5..5)).await.unwrap()).await.unwrap(), b"");
     let beyond = harbor.read(&digest, Some(2..6)).await.map(drop);
     assert!(matches!(beyond, Err(HarborError::OutOfRange { size: 5, .. })), "{beyond:?}");
+}
+
+/// Where there is one; its signature is all that it takes.
+async fn an_address_to_fetch_from_needs_nothing_else(harbor: &dyn ImageHarbor) {
+    let digest = store_bytes(harbor, "orbit, fetched").await.unwrap();
+    let good_for = std::time::Duration::from_secs(60);
+    assert_eq!(harbor.download_url(&Digest::of("nothing"), good_for).await.unwrap(), None);
+    let Some(url) = harbor.download_url(&digest, good_for).await.unwrap() else {
+        assert!(!harbor.name().starts_with("S3"));
+        return;
+    };
+    let fetched = reqwest::get(url.clone()).await.unwrap();
+    assert!(fetched.status().is_success(), "{fetched:?}");
+    assert_eq!(fetched.bytes().await.unwrap(), "orbit, fetched");
+    let mut unsigned = url;
+    unsigned.set_query(None);
+    assert!(!reqwest::get(unsigned).await.unwrap().status().is_success());
 }
 
 async fn an_empty_blob_is_a_blob(harbor: &dyn ImageHarbor) {

@@ -110,6 +110,11 @@ impl Plane {
         Controller::spawn(command)
     }
 
+    /// Where its registry is: `host:port`.
+    pub fn registry(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// Runs `orbit` with these arguments as a user of this plane would: to its end, its output taken.
     pub async fn orbit(&self, arguments: &[&str]) -> Outcome {
         Outcome::of(&self.orbit_command(arguments).output().await.unwrap())
@@ -187,7 +192,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn of(output: &std::process::Output) -> Self {
+    /// What a program left.
+    pub fn of(output: &std::process::Output) -> Self {
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         Self { good: output.status.success(), text }
     }
