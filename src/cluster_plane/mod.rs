@@ -5,5 +5,7 @@ pub mod health;
 pub mod kubeconfig;
 pub mod objects;
 pub mod order;
+pub mod prune;
 pub mod remote_error;
+pub mod variables;
 pub mod yaml;

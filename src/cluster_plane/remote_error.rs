@@ -355,11 +355,13 @@ fn of_connection(error: &kube::Error) -> (FailureKind, String) {
 fn tls_error(error: &kube::Error) -> Option<&rustls::Error> {
     let mut cause = error.source();
     while let Some(error) = cause {
-        let carried = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(tls) = carried.map_or_else(|| error.downcast_ref(), |carried| carried.downcast_ref()) {
+        if let Some(tls) = error.downcast_ref() {
             return Some(tls);
         }
-        cause = error.source();
+        cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(carried) => Some(carried),
+            None => error.source(),
+        };
     }
     None
 }

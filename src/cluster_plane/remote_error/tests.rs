@@ -299,7 +299,8 @@ fn an_api_server_that_is_not_there_or_another_one_is_told_apart() {
     assert_eq!(failure.message, "the API server does not answer: connection refused");
 
     let wrong = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
-    let failure = explain_connection(&service(io::Error::other(wrong)));
+    let carried = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, wrong));
+    let failure = explain_connection(&service(carried));
     assert_eq!(failure.kind, Untrusted);
     assert!(failure.message.contains("UnknownIssuer"), "{failure:?}");
 
