@@ -1,6 +1,6 @@
 //! The generated CRDs: every property is described, and their CEL rules say what they mean.
 
-use kube::{CustomResourceExt, core::ObjectMeta};
+use kube::core::ObjectMeta;
 use orbit_plane::api::{
     EnvironmentOverlay, EnvironmentOverlaySpec, HelmChart, HelmChartSpec, ImageUpload, ImageUploadSpec,
     ImageUploadStatus, ReleaseStatus,
@@ -37,7 +37,7 @@ fn defects(schema: &Value, path: &str, found: &mut Vec<String>) {
 #[test]
 fn every_property_is_described_and_bounded() {
     let mut found = Vec::new();
-    for crd in [ImageUpload::crd(), HelmChart::crd(), EnvironmentOverlay::crd()] {
+    for crd in orbit_plane::controllers::install::crds() {
         let kind = crd.spec.names.kind.clone();
         let crd = serde_json::to_value(crd).unwrap();
         let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];

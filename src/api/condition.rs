@@ -12,6 +12,14 @@ pub mod condition_type {
     pub const RECONCILING: &str = "Reconciling";
     /// Nothing more will happen until somebody changes something.
     pub const STALLED: &str = "Stalled";
+    /// The cluster answers.
+    pub const REACHABLE: &str = "Reachable";
+    /// What is wanted is applied to every cluster that it is for and that answers.
+    pub const DELIVERED: &str = "Delivered";
+    /// What is applied is healthy, as kstatus computes it.
+    pub const HEALTHY: &str = "Healthy";
+    /// Others have changed what was applied.
+    pub const DRIFTED: &str = "Drifted";
     /// The workload can run in a namespace that enforces Pod Security "restricted".
     pub const RESTRICTED_PSS: &str = "RestrictedPSS";
 }
@@ -70,6 +78,34 @@ pub mod reason {
     pub const RENDER_TIMEOUT: &str = "RenderTimeout";
     /// The renderer died, twice.
     pub const RENDERER_FAILED: &str = "RendererFailed";
+    /// The Secret with the cluster's kubeconfig is missing, or has no such key.
+    pub const KUBECONFIG_NOT_FOUND: &str = "KubeconfigNotFound";
+    /// The kubeconfig is refused, or cannot work.
+    pub const KUBECONFIG_INVALID: &str = "KubeconfigInvalid";
+    /// The cluster's API server does not answer, or does not let the plane in.
+    pub const UNREACHABLE: &str = "Unreachable";
+    /// The cluster's time is over.
+    pub const EXPIRED: &str = "Expired";
+    /// The cluster did not answer for so long that what ran there counts as lost.
+    pub const LOST: &str = "Lost";
+    /// The cluster takes nothing of this namespace.
+    pub const NOT_ADMITTED: &str = "NotAdmitted";
+    /// Nothing is delivered to the cluster, for its object is being deleted.
+    pub const TERMINATING: &str = "Terminating";
+    /// A Secret that is to be copied to the cluster is missing.
+    pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
+    /// Manifests name a variable that the cluster does not have.
+    pub const VARIABLE_UNKNOWN: &str = "VariableUnknown";
+    /// An object that is to be applied belongs to somebody else.
+    pub const NOT_OWNED: &str = "NotOwned";
+    /// What was applied does not become healthy.
+    pub const UNHEALTHY: &str = "Unhealthy";
+    /// It did not become healthy in time.
+    pub const DEADLINE_EXCEEDED: &str = "ProgressDeadlineExceeded";
+    /// It did not become healthy, and what was healthy before runs again.
+    pub const ROLLED_BACK: &str = "RolledBack";
+    /// Others have changed what was applied.
+    pub const DRIFTED: &str = "Drifted";
     /// The object is none of its kind, or not one that this program knows.
     pub const UNREADABLE: &str = "Unreadable";
     /// Something unforeseen; the message says what.

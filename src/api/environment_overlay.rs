@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, SchemalessObject, schema};
+use super::{Condition, LabelSelector, LocalRef, SchemalessObject, Span, schema};
 use crate::digest::Digest;
 
 /// Asks the plane to select a release for an environment and to render it there.
@@ -57,17 +57,100 @@ pub struct EnvironmentOverlaySpec {
     /// Kustomize overrides of what the chart renders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kustomize: Option<Kustomize>,
+    /// The clusters it goes to: those that match and whose allowedNamespaces let this namespace in. Left out, those
+    /// labelled orbit.k8or.io/environment with this environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_selector: Option<LabelSelector>,
+    /// How it is brought to clusters.
+    #[serde(default)]
+    pub delivery: DeliveryPolicy,
+    /// What becomes of what runs in clusters when this object is deleted or a cluster no longer matches.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
     /// How often to look again although nothing has changed, as in 1h: a safety net.
     #[serde(default = "default_interval")]
-    #[schemars(length(max = 16), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
-    pub interval: String,
+    pub interval: Span,
     /// Leaves everything as it is until unset.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
 }
 
-fn default_interval() -> String {
-    "1h".to_owned()
+fn default_interval() -> Span {
+    Span::minutes(60, "1h")
+}
+
+/// How an overlay is brought to clusters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct DeliveryPolicy {
+    /// Who applies it.
+    pub mode: DeliveryMode,
+    /// What is done about changes that others make to what was applied.
+    pub drift_policy: DriftPolicy,
+    /// What is done when it does not become healthy in time.
+    pub on_failure: FailurePolicy,
+    /// How long it may take to become healthy.
+    pub timeout: Span,
+    /// Secrets of this namespace that are copied into the target namespace. They are never stored.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub secrets: Vec<LocalRef>,
+    /// Delete an object and make it anew where an immutable field has changed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
+}
+
+impl Default for DeliveryPolicy {
+    fn default() -> Self {
+        Self {
+            mode: DeliveryMode::default(),
+            drift_policy: DriftPolicy::default(),
+            on_failure: FailurePolicy::default(),
+            timeout: Span::minutes(10, "10m"),
+            secrets: Vec::new(),
+            force: false,
+        }
+    }
+}
+
+/// Who applies an overlay to clusters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeliveryMode {
+    /// The plane.
+    #[default]
+    Apply,
+    /// Others do, from the published artifact: Flux, Argo CD, kubectl. What the plane had applied stays.
+    None,
+}
+
+/// What is done about changes that others make to what was applied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DriftPolicy {
+    /// It is applied again.
+    #[default]
+    Correct,
+    /// A condition says what differs.
+    Report,
+}
+
+/// What is done when a delivery does not become healthy in time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum FailurePolicy {
+    /// It stays, so that it can be looked at.
+    #[default]
+    Hold,
+    /// What was healthy last in the cluster is applied again. The overlay's spec stays as it is.
+    Rollback,
+}
+
+/// What becomes of what runs in clusters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// It is removed, except for PersistentVolumeClaims, CustomResourceDefinitions and Namespaces.
+    #[default]
+    Prune,
+    /// It stays.
+    Orphan,
 }
 
 /// Which version an environment runs: a range or a pin.
@@ -269,10 +352,10 @@ pub struct EnvironmentOverlayStatus {
     /// The last good artifact. It stays when a later rendering fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<OverlayArtifact>,
-    /// What the clusters that match report (from the Cluster Plane on).
+    /// What the clusters that match report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clusters: Option<ClusterCounts>,
-    /// Observations: Ready always; Reconciling and Stalled while true.
+    /// Observations: Ready always; Reconciling and Stalled while true; Delivered and Healthy where clusters match.
     #[serde(default)]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -4,17 +4,28 @@
 //! What is frozen once a version is stored has types of our own, none schemaless.
 
 mod condition;
+mod delivery;
+mod duration;
 mod environment_overlay;
+mod ephemeral_cluster;
 mod helm_chart;
 mod image_upload;
 mod schema;
+mod selector;
 mod workload;
 
 pub use condition::{Condition, ConditionStatus, condition_type, reason};
+pub use delivery::{AppliedArtifact, Delivery, DeliverySpec, DeliveryStatus, InventoryRef, RolledBack};
+pub use duration::Span;
 pub use environment_overlay::{
-    Base, ClusterCounts, ConfigMapBehavior, ConfigMapOverride, EnvironmentOverlay, EnvironmentOverlaySpec,
-    EnvironmentOverlayStatus, ImageOverride, Kustomize, OverlayArtifact, OverlayImage, Patch, PatchTarget, Prereleases,
-    ReplicaOverride, SelectedVersion, SelectionReason, VersionPolicy,
+    Base, ClusterCounts, ConfigMapBehavior, ConfigMapOverride, DeletionPolicy, DeliveryMode, DeliveryPolicy,
+    DriftPolicy, EnvironmentOverlay, EnvironmentOverlaySpec, EnvironmentOverlayStatus, FailurePolicy, ImageOverride,
+    Kustomize, OverlayArtifact, OverlayImage, Patch, PatchTarget, Prereleases, ReplicaOverride, SelectedVersion,
+    SelectionReason, VersionPolicy,
+};
+pub use ephemeral_cluster::{
+    AllowedNamespaces, ClusterCredential, ClusterDeletionPolicy, Connection, DeliveryCounts, EphemeralCluster,
+    EphemeralClusterSpec, EphemeralClusterStatus, KubeConfig, NamespacesFrom, SecretKeyRef,
 };
 pub use helm_chart::{ChartArtifact, ChartSource, GeneratedChart, HelmChart, HelmChartSpec, HelmChartStatus};
 pub use image_upload::{
@@ -22,6 +33,7 @@ pub use image_upload::{
     Origin, ReferenceSource, ReleaseStatus, RetentionPolicy, UploadImage, UploadStatus,
 };
 pub use schema::SchemalessObject;
+pub use selector::{LabelSelector, Requirement, RequirementOperator};
 pub use workload::{
     ContainerPort, ExecProbe, HttpGetProbe, PortProtocol, Probe, Probes, Quantities, ResourceRequirements, SecretRef,
     TcpSocketProbe, Workload, WorkloadType,
@@ -36,6 +48,9 @@ pub const FIELD_MANAGER: &str = "orbit-plane";
 /// Holds an object back until its end is in the journal.
 pub const FINALIZER: &str = "orbit.k8or.io/journal";
 
+/// The Secret that pods in clusters pull the plane's images with.
+pub const PULL_SECRET: &str = "orbit-pull";
+
 /// Annotations with a meaning to the plane.
 pub mod annotation {
     /// The API server's own word for who last changed the spec (set by the admission policy `orbit-changed-by`).
@@ -48,6 +63,12 @@ pub mod annotation {
     pub const IMAGE_UPLOAD: &str = "orbit.k8or.io/image-upload";
     /// Digest of the manifest that a CRD or policy was applied from.
     pub const MANIFEST: &str = "orbit.k8or.io/manifest-digest";
+    /// Since when a cluster's credential is good.
+    pub const ISSUED_AT: &str = "orbit.k8or.io/issued-at";
+    /// The registry that a cluster's credential is for.
+    pub const REGISTRY: &str = "orbit.k8or.io/registry";
+    /// The digest of the password before, and until when that is good.
+    pub const PREVIOUS: &str = "orbit.k8or.io/previous";
     /// `allow` lets configuration values pass that look like secrets.
     pub const SECRETS_IN_CONFIG: &str = "orbit.k8or.io/secrets-in-config";
 }
@@ -56,6 +77,14 @@ pub mod annotation {
 pub mod label {
     /// The application an object belongs to.
     pub const APPLICATION: &str = "orbit.k8or.io/application";
+    /// The environment that a cluster is for, unless overlays select it by other labels.
+    pub const ENVIRONMENT: &str = "orbit.k8or.io/environment";
+    /// `true` on a namespace, set by an administrator: clusters whose objects are there may be for other namespaces too.
+    pub const FLEET: &str = "orbit.k8or.io/fleet";
+    /// The plane that applied an object to a cluster.
+    pub const PLANE: &str = "orbit.k8or.io/plane";
+    /// The Delivery that an object in a cluster belongs to, as a digest; the annotation of the same name spells it out.
+    pub const DELIVERY: &str = "orbit.k8or.io/delivery";
     /// Kubernetes' own word for who manages an object.
     pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 }
@@ -68,4 +97,9 @@ pub fn helm_chart_name(application: &str, version: &str) -> String {
 /// The name of an application's overlay for an environment: `web.prod`.
 pub fn overlay_name(application: &str, environment: &str) -> String {
     format!("{application}.{environment}")
+}
+
+/// The name of an overlay's `Delivery` to a cluster: `web.prod.fleet.eu-1`.
+pub fn delivery_name(application: &str, environment: &str, cluster: &crate::release::ClusterRef) -> String {
+    format!("{application}.{environment}.{}.{}", cluster.namespace, cluster.name)
 }

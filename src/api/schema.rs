@@ -64,3 +64,8 @@ pub fn environments(_: &mut SchemaGenerator) -> Schema {
 pub fn manifests(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "array", "maxItems": 32, "items": {"type": "string", "maxLength": 65_536}})
 }
+
+/// Values of a label.
+pub fn label_values(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "array", "maxItems": 64, "items": {"type": "string", "maxLength": 63}})
+}

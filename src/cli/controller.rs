@@ -26,13 +26,14 @@ use self::{
 };
 use super::kubeconfig;
 use crate::{
-    api::FIELD_MANAGER,
+    api::{FIELD_MANAGER, PULL_SECRET},
     chart_store::{self, ChartStore},
     controllers::{
         self,
         context::{Context, Installation},
         install,
         probes::{self, Probes},
+        robots::ClusterRobots,
     },
     embedded, failpoint,
     image_harbor::{self, ingest},
@@ -99,11 +100,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let renderer = Arc::new(Renderer::new(program, settings.renderers(), RENDER_TIMEOUT));
     let place = Place { public_url: public_url.clone(), tls: certificates.is_some() };
     let redirects = redirects(&settings, &place);
-    let readers = Readers::new(client.clone(), None, place);
     let installation = installation(&settings, &client, public_url).await?;
     let instance = std::env::var("HOSTNAME").ok();
-    let context = Context::new(client, harbor.clone(), chart_store.clone(), renderer.clone(), installation, instance);
+    let context =
+        Context::new(client.clone(), harbor.clone(), chart_store.clone(), renderer.clone(), installation, instance);
     let context = Arc::new(context);
+    let readers = Readers::new(client, Some(Arc::new(ClusterRobots::new(context.clone()))), place);
 
     let (completed, arrivals) = mpsc::channel(ARRIVALS);
     let projector = Projector::new(chart_store.clone(), viewport.clone());
@@ -202,6 +204,12 @@ async fn certificates(
     Some(Certificates::new(certificates))
 }
 
+/// The Secret with which clusters pull images: where they pull from the plane, the one that it delivers to them.
+fn image_pull_secret(settings: &Settings) -> Option<String> {
+    let delivered = settings.registry_host.is_some().then(|| PULL_SECRET.to_owned());
+    settings.image_pull_secret.clone().or(delivered)
+}
+
 /// Whether and how clients are sent on to where the blobs lie.
 fn redirects(settings: &Settings, place: &Place) -> Option<Redirects> {
     let registry = settings.registry_host.as_deref().map(|host| host.rsplit_once(':').map_or(host, |(host, _)| host));
@@ -270,7 +278,7 @@ async fn installation(settings: &Settings, client: &Client, public_url: Url) -> 
         stamps_specs,
         public_url,
         registry_host: settings.registry_host.clone().unwrap_or_default(),
-        image_pull_secret: settings.image_pull_secret.clone(),
+        image_pull_secret: image_pull_secret(settings),
         kube_version,
         chart_history: settings.chart_history(),
         limits: ingest::Limits { plain_http: settings.plain_http.clone(), ..ingest::Limits::default() },

@@ -3,14 +3,16 @@
 //! The server's messages are for programmers, may be as long as the object and may repeat what is in a Secret. They are
 //! taken apart by what servers really answer (Kubernetes 1.36; the tests hold the answers).
 
-use std::{error::Error as _, io};
+use std::{error::Error as _, io, time::Duration};
 
 use kube::core::{Status, response::StatusCause};
 
 use super::{
     health::{one_line, refusal_reason},
-    objects::{DesiredObject, ObjectId},
+    kinds::KindError,
+    objects::ObjectId,
 };
+use crate::api::reason;
 
 /// Why an object could not be applied or taken away.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,10 @@ pub enum FailureKind {
     TooLarge,
     /// The cluster has no such kind, or not in this version.
     KindUnknown,
+    /// It is there already, and is somebody else's.
+    NotOwned,
+    /// It was asked for, and takes longer than it should.
+    Unsettled,
     /// Others own fields of it.
     FieldConflict,
     /// Somebody changed or replaced it meanwhile.
@@ -79,6 +85,8 @@ impl FailureKind {
             Self::Invalid => "ObjectInvalid",
             Self::TooLarge => "ObjectTooLarge",
             Self::KindUnknown => "KindUnknown",
+            Self::NotOwned => reason::NOT_OWNED,
+            Self::Unsettled => reason::PROGRESSING,
             Self::FieldConflict => "FieldConflict",
             Self::ObjectChanged => "ObjectChanged",
             Self::QuotaExceeded => "QuotaExceeded",
@@ -100,6 +108,7 @@ impl FailureKind {
         match self {
             Self::ImmutableField | Self::Invalid | Self::TooLarge => Retry::Never,
             Self::KindUnknown
+            | Self::NotOwned
             | Self::FieldConflict
             | Self::QuotaExceeded
             | Self::AdmissionDenied
@@ -107,6 +116,7 @@ impl FailureKind {
             | Self::Unauthorized
             | Self::Untrusted => Retry::Later,
             Self::ObjectChanged
+            | Self::Unsettled
             | Self::WebhookUnavailable
             | Self::NamespaceTerminating
             | Self::NamespaceMissing
@@ -145,20 +155,58 @@ pub fn explain_connection(error: &kube::Error) -> ApplyFailure {
     ApplyFailure { kind, message: one_line(&cause) }
 }
 
-/// The cluster does not have the kind in this version, but in these.
-pub fn unknown_kind<'a>(object: &DesiredObject, versions: impl IntoIterator<Item = &'a str>) -> ApplyFailure {
-    let DesiredObject { id, version, .. } = object;
-    let api = |version: &str| match id.group.as_str() {
-        "" => version.to_owned(),
-        group => format!("{group}/{version}"),
-    };
-    let has: Vec<_> = versions.into_iter().map(api).collect();
-    let advice = match has.is_empty() {
-        true => "install what defines it first".to_owned(),
-        false => format!("it has it in {}: use that apiVersion", has.join(", ")),
-    };
-    let message = format!("{id}: the cluster does not know the kind {} in {}; {advice}", id.kind, api(version));
-    ApplyFailure { kind: FailureKind::KindUnknown, message: one_line(&message) }
+impl ApplyFailure {
+    fn new(kind: FailureKind, message: impl AsRef<str>) -> Self {
+        Self { kind, message: one_line(message.as_ref()) }
+    }
+
+    /// The cluster does not know the object's kind, or cannot be asked.
+    pub fn of_kind(error: &KindError) -> Self {
+        match error {
+            KindError::Cluster(error) => explain_connection(error),
+            error @ KindError::Unknown { .. } => Self::new(FailureKind::KindUnknown, error.to_string()),
+        }
+    }
+
+    /// The object is another delivery's.
+    pub fn claimed(object: &ObjectId, other: &str) -> Self {
+        let message = format!(
+            "{object} belongs to Delivery {other}: two overlays must not have the same object. Rename one of them, or give one overlay another targetNamespace"
+        );
+        Self::new(FailureKind::NotOwned, message)
+    }
+
+    /// The object is not the plane's at all.
+    pub fn foreign(object: &ObjectId, managers: &[String]) -> Self {
+        let by = if managers.is_empty() { String::new() } else { format!(" (managed by {})", managers.join(", ")) };
+        let message = format!(
+            "{object} is there already and is not the plane's{by}: delete it there, or rename it or leave it out in the overlay"
+        );
+        Self::new(FailureKind::NotOwned, message)
+    }
+
+    /// The object's metadata is none.
+    pub fn malformed(object: &ObjectId, problem: &serde_json::Error) -> Self {
+        Self::new(FailureKind::Invalid, format!("{object} is no Kubernetes object: {problem}"))
+    }
+
+    /// An object that is to be made anew is still there.
+    pub fn not_gone(object: &ObjectId) -> Self {
+        let message = format!("{object} is being deleted to be made anew, and is still there: has it finalizers?");
+        Self::new(FailureKind::Unsettled, message)
+    }
+
+    /// A definition was taken but is not served.
+    pub fn not_established(object: &ObjectId) -> Self {
+        let message = format!("{object} is not established: kubectl describe it in the cluster");
+        Self::new(FailureKind::Unsettled, message)
+    }
+
+    /// The cluster did not answer in time.
+    pub fn too_slow(object: &ObjectId, within: Duration) -> Self {
+        let message = format!("{object}: the cluster's API server gave no answer within {} s", within.as_secs());
+        Self::new(FailureKind::Unreachable, message)
+    }
 }
 
 fn of_status(status: &Status, object: &ObjectId) -> (FailureKind, String) {

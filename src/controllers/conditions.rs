@@ -45,10 +45,15 @@ pub fn conditions(
                 _ if halt.reason == reason::SUSPENDED => {}
                 _ => want(condition_type::RECONCILING, ConditionStatus::True, &halt.reason, &halt.message),
             }
+            for Observation { type_, status, reason, message } in &halt.observations {
+                want(type_, *status, reason, message);
+            }
         }
     }
     let of_progress = [condition_type::READY, condition_type::RECONCILING, condition_type::STALLED];
-    wanted.extend(previous.iter().filter(|c| !of_progress.contains(&c.type_.as_str())).cloned());
+    let said: Vec<String> = wanted.iter().map(|condition| condition.type_.clone()).collect();
+    let stands = |c: &&Condition| !of_progress.contains(&c.type_.as_str()) && !said.contains(&c.type_);
+    wanted.extend(previous.iter().filter(stands).cloned());
     wanted
 }
 
@@ -109,7 +114,7 @@ mod tests {
         let observation = Observation {
             type_: condition_type::RESTRICTED_PSS,
             status: ConditionStatus::False,
-            reason: reason::SUCCEEDED,
+            reason: reason::SUCCEEDED.into(),
             message: "root".into(),
         };
         let ready = Ready { observations: vec![observation], ..Ready::succeeded("published") };
@@ -117,6 +122,18 @@ mod tests {
         let halted = conditions(&published, &Err(Halt::retry(reason::INTERNAL, "?")), Some(1), at(2));
         assert_eq!(halted.last(), published.last());
         assert_eq!(halted.len(), 3);
+    }
+
+    #[test]
+    fn what_a_halt_observes_takes_the_place_of_what_was_observed() {
+        let reachable = |holds| Observation::new(condition_type::REACHABLE, holds, "R", "");
+        let ready = conditions(&[], &Ok(Ready::succeeded("").observing([reachable(true)])), Some(1), at(1));
+        let halt =
+            Halt::waiting_for(std::time::Duration::from_secs(1), reason::UNREACHABLE, "").observing([reachable(false)]);
+        let halted = conditions(&ready, &Err(halt), Some(1), at(2));
+        let found: Vec<_> = halted.iter().filter(|c| c.type_ == condition_type::REACHABLE).collect();
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].status, found[0].last_transition_time), (ConditionStatus::False, at(2)));
     }
 
     #[test]

@@ -16,10 +16,14 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{backoff::Backoff, intake::Intakes, metrics::Metrics, outcome::Halt, refusals::Refusals};
+use super::{
+    backoff::Backoff, caches::Caches, corrections::Corrections, heartbeats::Heartbeats, intake::Intakes,
+    metrics::Metrics, outcome::Halt, refusals::Refusals,
+};
 use crate::{
     api::{FIELD_MANAGER, annotation},
     chart_store::{ChartStore, SpecText},
+    cluster_plane::Fleet,
     failpoint,
     image_harbor::{self, ImageHarbor, ingest::Limits},
     overlay::renderer::Renderer,
@@ -68,6 +72,14 @@ pub struct Context {
     pub intakes: Intakes,
     /// What could not be rendered.
     pub refusals: Refusals,
+    /// The clusters.
+    pub fleet: Fleet,
+    /// What the watches have seen.
+    pub caches: Caches,
+    /// Corrections of drift in a row.
+    pub corrections: Corrections,
+    /// When clusters' Leases were renewed.
+    pub heartbeats: Heartbeats,
     /// Failures in a row.
     pub backoff: Backoff,
     /// Counters.
@@ -93,9 +105,13 @@ impl Context {
             harbor,
             chart_store,
             renderer,
-            installation,
             intakes: Intakes::default(),
             refusals: Refusals::default(),
+            fleet: Fleet::default(),
+            caches: Caches::new(installation.namespace.as_deref()),
+            installation,
+            corrections: Corrections::default(),
+            heartbeats: Heartbeats::default(),
             backoff: Backoff::default(),
             metrics: Metrics::default(),
             recorder,

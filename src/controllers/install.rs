@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
 
 use crate::{
-    api::{EnvironmentOverlay, FIELD_MANAGER, HelmChart, ImageUpload, annotation},
+    api::{Delivery, EnvironmentOverlay, EphemeralCluster, FIELD_MANAGER, HelmChart, ImageUpload, annotation},
     digest::Digest,
     failpoint,
 };
@@ -56,8 +56,8 @@ pub enum InstallError {
 }
 
 /// Every CRD of the plane.
-pub fn crds() -> [CustomResourceDefinition; 3] {
-    [ImageUpload::crd(), HelmChart::crd(), EnvironmentOverlay::crd()]
+pub fn crds() -> [CustomResourceDefinition; 5] {
+    [ImageUpload::crd(), HelmChart::crd(), EnvironmentOverlay::crd(), EphemeralCluster::crd(), Delivery::crd()]
 }
 
 /// Applies the CRDs and the policy where they are not there as this program has them, and waits until the kinds are

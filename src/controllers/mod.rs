@@ -4,10 +4,15 @@
 //! Decisions are pure functions; effects are in [`context`] and in the stores.
 
 mod backoff;
+mod caches;
 mod conditions;
 pub mod context;
+mod corrections;
+mod delivery;
 mod environment_overlay;
+mod ephemeral_cluster;
 mod finalizers;
+mod heartbeats;
 mod helm_chart;
 mod image_upload;
 pub mod install;
@@ -17,6 +22,7 @@ mod outcome;
 pub mod probes;
 mod reconcile;
 mod refusals;
+pub mod robots;
 mod secrets;
 mod sweep;
 mod unreadable;

@@ -34,9 +34,27 @@ pub struct Observation {
     /// Whether it holds.
     pub status: ConditionStatus,
     /// Why, in one word.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// Why, in a sentence.
     pub message: String,
+}
+
+impl Observation {
+    /// It holds, or not.
+    pub fn new(
+        type_: &'static str,
+        holds: bool,
+        reason: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
+        let status = if holds { ConditionStatus::True } else { ConditionStatus::False };
+        Self { type_, status, reason: reason.into(), message: message.into() }
+    }
+
+    /// It is not known whether it holds.
+    pub fn unknown(type_: &'static str, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { type_, status: ConditionStatus::Unknown, reason: reason.into(), message: message.into() }
+    }
 }
 
 impl Ready {
@@ -48,6 +66,12 @@ impl Ready {
     /// Nothing is allowed here or asked for: a healthy state.
     pub fn idle(message: impl Into<String>) -> Self {
         Self { reason: reason::IDLE, ..Self::succeeded(message) }
+    }
+
+    /// With something else that is worth a condition.
+    pub fn observing(mut self, observations: impl IntoIterator<Item = Observation>) -> Self {
+        self.observations.extend(observations);
+        self
     }
 
     /// Looks again after this long.
@@ -66,13 +90,18 @@ pub struct Halt {
     pub reason: Cow<'static, str>,
     /// What is wrong, where, and what to do.
     pub message: String,
+    /// What else is worth a condition. Others stay as they were.
+    pub observations: Vec<Observation>,
 }
 
 /// Who can make a halted pipeline go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HaltKind {
     /// An event that the plane is woken by: bytes arrive, a chart is published.
-    Waiting,
+    Waiting {
+        /// When to look again in any case, where time itself is what is waited for.
+        again: Option<Duration>,
+    },
     /// Somebody who changes something. Looked at again after a while where the change may be out of the plane's sight.
     Stalled {
         /// That while.
@@ -85,22 +114,42 @@ pub enum HaltKind {
 impl Halt {
     /// Something that the plane is woken by is to come.
     pub fn waiting(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { kind: HaltKind::Waiting, reason: reason.into(), message: message.into() }
+        Self::new(HaltKind::Waiting { again: None }, reason, message)
+    }
+
+    /// Something is to come, and is looked for after this long in any case.
+    pub fn waiting_for(after: Duration, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::new(HaltKind::Waiting { again: Some(after) }, reason, message)
     }
 
     /// Somebody has to change something.
     pub fn stalled(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { kind: HaltKind::Stalled { again: None }, reason: reason.into(), message: message.into() }
+        Self::new(HaltKind::Stalled { again: None }, reason, message)
+    }
+
+    /// Somebody has to change something, which is looked for after this long.
+    pub fn stalled_for(after: Duration, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::new(HaltKind::Stalled { again: Some(after) }, reason, message)
     }
 
     /// Somebody has to change something that the plane does not watch.
     pub fn stalled_outside(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { kind: HaltKind::Stalled { again: Some(LOOK_AGAIN) }, ..Self::stalled(reason, message) }
+        Self::stalled_for(LOOK_AGAIN, reason, message)
     }
 
     /// Trying again later may do.
     pub fn retry(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { kind: HaltKind::Retry, reason: reason.into(), message: message.into() }
+        Self::new(HaltKind::Retry, reason, message)
+    }
+
+    fn new(kind: HaltKind, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { kind, reason: reason.into(), message: message.into(), observations: Vec::new() }
+    }
+
+    /// With something else that is worth a condition.
+    pub fn observing(mut self, observations: impl IntoIterator<Item = Observation>) -> Self {
+        self.observations.extend(observations);
+        self
     }
 }
 

@@ -53,6 +53,8 @@ pub trait Reconcile:
     const TIMEOUT: Duration;
     /// How many objects of the kind are worked on at a time.
     const CONCURRENCY: u16 = 8;
+    /// How long it is waited for more wake-ups of the same object, which are dealt with together.
+    const DEBOUNCE: Duration = Duration::ZERO;
 
     /// Whether it is to be left alone.
     fn suspended(&self) -> bool;
@@ -119,7 +121,7 @@ async fn run<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
     match outcome {
         Ok(ready) => {
             context.backoff.forget(&uid);
-            (Outcome::Ready, ready.again.map_or_else(Action::await_change, |after| Action::requeue(spread(after))))
+            (Outcome::Ready, look_again(ready.again))
         }
         Err(halt) => later(object, context, &halt),
     }
@@ -152,13 +154,13 @@ fn later<K: Reconcile>(object: &K, context: &Context, halt: &Halt) -> (Outcome, 
     let uid = object.uid().unwrap_or_default();
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     match halt.kind {
-        HaltKind::Waiting => {
+        HaltKind::Waiting { again } => {
             context.backoff.forget(&uid);
-            (Outcome::Waiting, Action::await_change())
+            (Outcome::Waiting, look_again(again))
         }
         HaltKind::Stalled { again } => {
             context.backoff.forget(&uid);
-            (Outcome::Stalled, again.map_or_else(Action::await_change, |after| Action::requeue(spread(after))))
+            (Outcome::Stalled, look_again(again))
         }
         HaltKind::Retry => {
             let after = context.backoff.failed(&uid);
@@ -166,6 +168,11 @@ fn later<K: Reconcile>(object: &K, context: &Context, halt: &Halt) -> (Outcome, 
             (Outcome::Retry, Action::requeue(after))
         }
     }
+}
+
+/// After that while, or when something changes.
+fn look_again(again: Option<Duration>) -> Action {
+    again.map_or_else(Action::await_change, |after| Action::requeue(spread(after)))
 }
 
 /// A tenth more or less, so that what was made together does not come back together.
@@ -197,7 +204,7 @@ async fn publish<K: Reconcile>(
     if let Some(ready) = transition {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         tracing::info!(kind = K::KIND, namespace, name, reason = ready.reason, "{}", ready.message);
-        let stalled = matches!(outcome, Err(halt) if halt.kind != HaltKind::Waiting);
+        let stalled = matches!(outcome, Err(halt) if !matches!(halt.kind, HaltKind::Waiting { .. }));
         let type_ = if stalled { EventType::Warning } else { EventType::Normal };
         context.publish(object, type_, &ready.reason, &ready.message).await;
     }

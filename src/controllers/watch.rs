@@ -1,5 +1,7 @@
 //! What wakes which reconciler. Nothing here decides anything: a wake-up too many changes nothing.
 
+mod clusters;
+
 use std::{fmt::Debug, sync::Arc};
 
 use futures::{Stream, StreamExt, TryStreamExt, future};
@@ -10,7 +12,7 @@ use kube::{
         Controller, Predicate, WatchStreamExt,
         controller::{self, Action},
         predicates,
-        reflector::{self, ObjectRef, Store},
+        reflector::{self, ObjectRef, Store, store::Writer},
         watcher::{self, watcher},
     },
 };
@@ -24,7 +26,7 @@ use super::{
     reconcile::{Reconcile, drive},
 };
 use crate::{
-    api::{EnvironmentOverlay, HelmChart, ImageUpload},
+    api::{Delivery, EnvironmentOverlay, EphemeralCluster, HelmChart, ImageUpload},
     release::ApplicationKey,
 };
 
@@ -40,14 +42,21 @@ pub async fn run(
     started: CancellationToken,
     shutdown: CancellationToken,
 ) {
-    let (uploads, upload_changes) = watched::<ImageUpload>(&context);
-    let (charts, chart_changes) = watched::<HelmChart>(&context);
-    let (overlays, overlay_changes) = watched::<EnvironmentOverlay>(&context);
+    let (uploads, upload_changes) = watched::<ImageUpload>(&context, reflector::store());
+    let (charts, chart_changes) = watched::<HelmChart>(&context, reflector::store());
+    let (overlays, overlay_changes) = watched::<EnvironmentOverlay>(&context, reflector::store());
+    let caches = &context.caches;
+    let (clusters, cluster_changes) =
+        watched::<EphemeralCluster>(&context, (caches.clusters.store(), caches.clusters.writer()));
+    let (deliveries, delivery_changes) =
+        watched::<Delivery>(&context, (caches.deliveries.store(), caches.deliveries.writer()));
     let listed = {
         let (uploads, charts, overlays) = (uploads.clone(), charts.clone(), overlays.clone());
+        let context = context.clone();
         async move {
             let all = future::join3(uploads.wait_until_ready(), charts.wait_until_ready(), overlays.wait_until_ready());
             if let (Ok(()), Ok(()), Ok(())) = all.await {
+                context.caches.ready().await;
                 started.cancel();
             }
             future::pending::<()>().await;
@@ -70,13 +79,33 @@ pub async fn run(
         .watches_stream(touched::<ImageUpload>(&context), move |upload| siblings(&of_upload, &upload));
 
     let of_chart = overlays.clone();
+    let (of_cluster, of_gone_cluster, of_namespace) = (overlays.clone(), overlays.clone(), overlays.clone());
     let overlay_controller = Controller::for_stream(overlay_changes, overlays)
-        .watches_stream(touched::<HelmChart>(&context), move |chart| siblings(&of_chart, &chart));
+        .watches_stream(touched::<HelmChart>(&context), move |chart| siblings(&of_chart, &chart))
+        .watches_stream(touched::<Delivery>(&context), |delivery| clusters::overlay_of(&delivery))
+        .watches_stream(clusters::significant(touched(&context)), move |_| everything(&of_cluster))
+        .watches_stream(deleted::<EphemeralCluster>(&context), move |_| everything(&of_gone_cluster))
+        .watches_stream(clusters::namespaces(&context), move |namespace| within(&of_namespace, &namespace.name_any()));
 
-    let reconcilers = future::join3(
+    let of_secret = clusters.clone();
+    let cluster_controller = Controller::for_stream(cluster_changes, clusters)
+        .watches_stream(touched::<Delivery>(&context), |delivery| clusters::cluster_of(&delivery))
+        .watches_stream(clusters::secrets(&context), move |secret| clusters::reached_with(&of_secret, &secret));
+
+    let (of_cluster, of_secret) = (deliveries.clone(), deliveries.clone());
+    let delivery_controller = Controller::for_stream(delivery_changes, deliveries)
+        .reconcile_on(clusters::observed(context.clone()))
+        .watches_stream(clusters::significant(touched(&context)), move |cluster| {
+            clusters::deliveries_to(&of_cluster, &cluster)
+        })
+        .watches_stream(clusters::secrets(&context), move |secret| clusters::delivering(&of_secret, &secret));
+
+    let reconcilers = future::join5(
         until(upload_controller, &context, &shutdown),
         until(chart_controller, &context, &shutdown),
         until(overlay_controller, &context, &shutdown),
+        until(cluster_controller, &context, &shutdown),
+        until(delivery_controller, &context, &shutdown),
     );
     tokio::select! {
         _ = reconcilers => {}
@@ -86,7 +115,7 @@ pub async fn run(
 
 async fn until<K: Reconcile>(controller: Controller<Guarded<K>>, context: &Arc<Context>, shutdown: &CancellationToken) {
     controller
-        .with_config(controller::Config::default().concurrency(K::CONCURRENCY))
+        .with_config(controller::Config::default().concurrency(K::CONCURRENCY).debounce(K::DEBOUNCE))
         .graceful_shutdown_on(shutdown.clone().cancelled_owned())
         .run(drive, |_, never, _| -> Action { match *never {} }, context.clone())
         .for_each(|result| async move {
@@ -102,8 +131,8 @@ async fn until<K: Reconcile>(controller: Controller<Guarded<K>>, context: &Arc<C
 /// A kind's objects, and the changes of them that mean work: not those of their status.
 fn watched<K: Reconcile>(
     context: &Context,
+    (store, writer): (Store<Guarded<K>>, Writer<Guarded<K>>),
 ) -> (Store<Guarded<K>>, impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + use<K>) {
-    let (store, writer) = reflector::store();
     let work = predicates::generation.combine(predicates::finalizers).combine(predicates::annotations);
     let changes = events::<K>(context)
         .modify(|object| object.meta_mut().managed_fields = None)
@@ -163,6 +192,18 @@ impl OfApplication for EnvironmentOverlay {
     fn application(&self) -> &str {
         &self.spec.application
     }
+}
+
+/// Every object of a kind.
+fn everything<K: Reconcile>(store: &Store<Guarded<K>>) -> Vec<ObjectRef<Guarded<K>>> {
+    store.state().iter().map(|object| ObjectRef::from_obj(object.as_ref())).collect()
+}
+
+/// Every object of a kind in a namespace.
+fn within<K: Reconcile>(store: &Store<Guarded<K>>, namespace: &str) -> Vec<ObjectRef<Guarded<K>>> {
+    let state = store.state();
+    let there = state.iter().filter(|object| object.namespace().as_deref() == Some(namespace));
+    there.map(|object| ObjectRef::from_obj(object.as_ref())).collect()
 }
 
 /// The objects of one kind that belong to the same application as one of another.

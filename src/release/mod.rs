@@ -5,6 +5,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -41,14 +42,17 @@ impl fmt::Display for ApplicationKey {
 }
 
 /// A cluster that things are deployed to. It is its UID: one that is made anew under the same name is another.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterRef {
     /// Namespace of its EphemeralCluster.
+    #[schemars(length(min = 1, max = 63))]
     pub namespace: String,
     /// Name of its EphemeralCluster.
+    #[schemars(length(min = 1, max = 63))]
     pub name: String,
-    /// UID of its namespace `kube-system`.
+    /// UID of its namespace kube-system.
+    #[schemars(length(min = 1, max = 64))]
     pub uid: String,
 }
 

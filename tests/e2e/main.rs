@@ -4,6 +4,9 @@ mod archives;
 mod changed_by;
 #[path = "../support/cluster.rs"]
 mod cluster;
+mod clusters;
+mod deliveries;
+mod fleet;
 mod flow;
 mod kinds;
 mod outages;

@@ -10,7 +10,8 @@ use kube::{
     runtime::wait::await_condition,
 };
 use orbit_plane::api::{
-    Condition, ConditionStatus, EnvironmentOverlay, GROUP, HelmChart, ImageUpload, VERSION, condition_type,
+    Condition, ConditionStatus, Delivery, EnvironmentOverlay, EphemeralCluster, GROUP, HelmChart, ImageUpload, VERSION,
+    condition_type,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -32,7 +33,7 @@ macro_rules! conditions {
         })*
     };
 }
-conditions!(ImageUpload, HelmChart, EnvironmentOverlay);
+conditions!(ImageUpload, HelmChart, EnvironmentOverlay, EphemeralCluster, Delivery);
 
 /// The condition of this type that speaks of the object's present generation.
 pub fn condition<'a, K: Conditions + Resource>(object: &'a K, of_type: &str) -> Option<&'a Condition> {
@@ -56,6 +57,8 @@ pub trait Kind:
 impl Kind for ImageUpload {}
 impl Kind for HelmChart {}
 impl Kind for EnvironmentOverlay {}
+impl Kind for EphemeralCluster {}
+impl Kind for Delivery {}
 
 impl Plane {
     /// The objects of a kind in this plane's namespace.

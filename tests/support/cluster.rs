@@ -10,7 +10,7 @@ use kube::{
     core::NamespaceResourceScope,
 };
 use orbit_plane::{
-    api::{EnvironmentOverlay, ImageUpload},
+    api::{Delivery, EnvironmentOverlay, EphemeralCluster, ImageUpload},
     controllers::install,
 };
 use serde::de::DeserializeOwned;
@@ -51,6 +51,8 @@ pub async fn with_labelled_namespace<F: Future<Output = ()> + Send + 'static>(
     // The plane of the test is gone, and with it whoever would let its objects go.
     release::<ImageUpload>(&client, &name).await;
     release::<EnvironmentOverlay>(&client, &name).await;
+    release::<Delivery>(&client, &name).await;
+    release::<EphemeralCluster>(&client, &name).await;
     if let Err(failure) = outcome {
         std::panic::resume_unwind(failure.into_panic());
     }

@@ -72,6 +72,26 @@ true
 - apiGroups: [orbit.k8or.io]
   resources: [helmcharts]
   verbs: [delete]
+# Clusters, and what is delivered to them.
+- apiGroups: [orbit.k8or.io]
+  resources: [ephemeralclusters, deliveries]
+  verbs: [get, list, watch, patch]
+- apiGroups: [orbit.k8or.io]
+  resources: [ephemeralclusters/status, deliveries/status]
+  verbs: [patch]
+- apiGroups: [orbit.k8or.io]
+  resources: [deliveries]
+  verbs: [create, delete]
+{{- if .Values.rbac.clusters }}
+# When each cluster answered last.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create, patch]
+# Kubeconfigs, Secrets that are copied along, and each cluster's credential for the registry.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch, create, patch]
+{{- end }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

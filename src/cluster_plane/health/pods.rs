@@ -120,6 +120,12 @@ fn how(ended: &ContainerStateTerminated) -> String {
     }
 }
 
+/// Whether it takes requests.
+pub fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
 /// Itself and what it may belong to, nearest first: what a Delivery applied is one of them.
 ///
 /// Only the nearest is known for certain. Beyond it, names tell: a ReplicaSet is called after its Deployment and the

@@ -244,13 +244,14 @@ fn a_kind_that_the_cluster_does_not_have_is_named() {
     let gone = json!({"code": 404, "reason": "NotFound", "details": {"name": "web", "kind": "configmaps"}});
     assert_eq!(said("ConfigMap", gone).0, ObjectChanged);
 
-    let object = DesiredObject { id: id("Deployment.apps"), version: "v1beta1".to_owned(), value: Value::Null };
-    assert_eq!(
-        unknown_kind(&object, ["v1"]).message,
-        "Deployment.apps web in namespace shop: the cluster does not know the kind Deployment in apps/v1beta1; it has it \
-         in apps/v1: use that apiVersion"
-    );
-    assert!(unknown_kind(&object, []).message.ends_with("; install what defines it first"));
+    let other = KindError::Unknown {
+        kind: "Deployment".into(),
+        api_version: "apps/v1beta1".into(),
+        versions: vec!["apps/v1".into()],
+    };
+    let failure = ApplyFailure::of_kind(&other);
+    assert_eq!(failure.kind, KindUnknown);
+    assert!(failure.message.contains("as apps/v1beta1; it has apps/v1"), "{}", failure.message);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! `EnvironmentOverlay`: from the stored releases to one environment's final manifests.
 //!
-//! refuse secrets → select → render → report. What was rendered last stays until something newer is rendered whole.
+//! refuse secrets → select → render → deliver. What was rendered last stays until something newer is rendered whole.
 
+mod deliver;
 mod render;
 mod select;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use jiff::SignedDuration;
 use kube::ResourceExt;
 
 use super::{
@@ -17,7 +17,9 @@ use super::{
     secrets,
 };
 use crate::{
-    api::{EnvironmentOverlay, EnvironmentOverlaySpec, EnvironmentOverlayStatus, OverlayArtifact},
+    api::{
+        ClusterCounts, EnvironmentOverlay, EnvironmentOverlaySpec, EnvironmentOverlayStatus, OverlayArtifact, reason,
+    },
     chart_store::{Entry, Fact},
     overlay::inputs::BaseInput,
     release::ApplicationKey,
@@ -66,12 +68,26 @@ impl Reconcile for EnvironmentOverlay {
         };
         let artifact = render::render(context, self, &key, base, version.as_deref()).await?;
         let message = rendered(version.as_deref(), &artifact);
-        status.artifact = Some(artifact);
-        Ok(Ready::succeeded(message).again(interval(&self.spec)))
+        status.artifact = Some(artifact.clone());
+        let progress = deliver::deliver(context, self, &artifact, version.as_deref()).await?;
+        status.clusters = (progress.counts.desired > 0).then(|| progress.counts.clone());
+        let observations = deliver::observations(&progress);
+        let ClusterCounts { desired, applied, unreachable, .. } = progress.counts;
+        let message = match desired {
+            0 => message,
+            _ => format!("{message}, in {applied} of {desired} clusters"),
+        };
+        // Those that do not answer hold up nobody who waits for the others.
+        if applied + unreachable < desired {
+            return Err(Halt::waiting(reason::PROGRESSING, message).observing(observations));
+        }
+        Ok(Ready::succeeded(message).observing(observations).again(interval(&self.spec)))
     }
 
     async fn retire(&self, context: &Context) -> Result<(), Halt> {
         context.refusals.forget(&self.uid().unwrap_or_default());
+        // They end by themselves; a cluster that does not answer must not hold up this object.
+        deliver::end_all(context, self).await?;
         let key = ApplicationKey::new(self.namespace().unwrap_or_default(), &self.spec.application);
         let environment = &self.spec.environment;
         let known = context.chart_store.environment(&key, environment).await?;
@@ -103,14 +119,13 @@ fn rendered(version: Option<&str>, artifact: &OverlayArtifact) -> String {
 }
 
 fn interval(spec: &EnvironmentOverlaySpec) -> Duration {
-    let wanted = spec.interval.parse::<SignedDuration>().ok().and_then(|wanted| Duration::try_from(wanted).ok());
-    wanted.unwrap_or(Duration::from_secs(3600)).max(SHORTEST_INTERVAL)
+    spec.interval.length().max(SHORTEST_INTERVAL)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{annotation, reason};
+    use crate::api::annotation;
 
     #[test]
     fn what_looks_like_a_secret_is_refused_wherever_it_becomes_a_config_map() {
@@ -141,7 +156,7 @@ mod tests {
 
     #[test]
     fn an_interval_is_read_and_bounded() {
-        for (text, seconds) in [("1h", 3600), ("1h30m", 5400), ("90s", 90), ("0s", 10), ("", 3600)] {
+        for (text, seconds) in [("1h", 3600), ("1h30m", 5400), ("90s", 90), ("0s", 10)] {
             let spec = serde_json::json!({"application": "web", "environment": "prod", "interval": text});
             let spec: EnvironmentOverlaySpec = serde_json::from_value(spec).unwrap();
             assert_eq!(interval(&spec).as_secs(), seconds, "{text:?}");

@@ -112,13 +112,13 @@ fn published(version: &str, chart: &ChartRecord) -> Ready {
         None => Observation {
             type_: condition_type::RESTRICTED_PSS,
             status: ConditionStatus::True,
-            reason: reason::SUCCEEDED,
+            reason: reason::SUCCEEDED.into(),
             message: "the workload can run under Pod Security \"restricted\"".into(),
         },
         Some(why) => Observation {
             type_: condition_type::RESTRICTED_PSS,
             status: ConditionStatus::False,
-            reason: reason::UNRESTRICTED,
+            reason: reason::UNRESTRICTED.into(),
             message: why.clone(),
         },
     };
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_release_that_is_to_come_is_waited_for() {
         let halt = release(&chart(Digest::of("r")), None).unwrap_err();
-        assert_eq!((halt.kind, &*halt.reason), (HaltKind::Waiting, reason::RELEASE_NOT_FOUND));
+        assert_eq!((halt.kind, &*halt.reason), (HaltKind::Waiting { again: None }, reason::RELEASE_NOT_FOUND));
     }
 
     #[test]

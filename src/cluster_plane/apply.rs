@@ -1,0 +1,274 @@
+//! Applies a delivery's objects to its cluster.
+//!
+//! Everything that can be found out is found out before anything is changed: kinds that the cluster does not know,
+//! objects that belong to somebody else. Then stage by stage in Helm's order, by server-side apply, which changes nothing
+//! where nothing is to be changed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::{
+    api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api,
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
+    core::GroupVersionKind,
+    runtime::{conditions, wait::await_condition},
+};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::{
+    cluster::Cluster,
+    inventory::Held,
+    kinds::KindError,
+    objects::{DesiredObject, ObjectId},
+    order,
+    ownership::{Owner, Ownership, fingerprint},
+    prune,
+    remote_error::{self, ApplyFailure, FailureKind},
+};
+use crate::{
+    api::{FIELD_MANAGER, label},
+    failpoint,
+};
+
+/// How long one request may take: webhooks are asked within it, ten seconds each by default.
+const REQUEST: Duration = Duration::from_secs(30);
+/// How long a CustomResourceDefinition may take to be served, and an object to be gone that is made anew.
+const SETTLES_WITHIN: Duration = Duration::from_secs(30);
+/// Requests of one delivery at a time.
+const AT_ONCE: usize = 8;
+
+/// Objects with what the plane owns of each once it is applied.
+pub type Applied = BTreeMap<ObjectId, Held>;
+
+/// Objects that are known to be appliable as far as that can be known.
+#[derive(Debug)]
+pub struct Plan {
+    stages: Vec<order::Stage<Planned>>,
+}
+
+#[derive(Debug)]
+struct Planned {
+    id: ObjectId,
+    gvk: GroupVersionKind,
+    object: DynamicObject,
+    /// None where its kind comes with this very delivery.
+    api: Option<Api<DynamicObject>>,
+}
+
+impl Plan {
+    /// Looks whether the objects can be applied for a delivery. Those in `known` are the delivery's for sure; objects
+    /// without a namespace go to `namespace`.
+    pub async fn make(
+        cluster: &Cluster,
+        ownership: &Ownership,
+        objects: Vec<DesiredObject>,
+        namespace: &str,
+        known: &BTreeSet<ObjectId>,
+    ) -> Result<Self, ApplyFailure> {
+        let own_kinds: BTreeMap<_, _> = objects.iter().filter_map(|object| defined_kind(&object.value)).collect();
+        let mut planned = Vec::with_capacity(objects.len());
+        for desired in objects {
+            let gvk = desired.gvk();
+            let (resource, namespaced) = match cluster.kind(&gvk).await {
+                Ok(kind) => (Some(kind.resource), kind.namespaced),
+                Err(error @ KindError::Unknown { .. }) => {
+                    let own = own_kinds.get(&(gvk.group.clone(), gvk.kind.clone()));
+                    (None, *own.ok_or_else(|| ApplyFailure::of_kind(&error))?)
+                }
+                Err(error) => return Err(ApplyFailure::of_kind(&error)),
+            };
+            let DesiredObject { mut id, value, .. } = desired;
+            let mut object: DynamicObject =
+                serde_json::from_value(value).map_err(|error| ApplyFailure::malformed(&id, &error))?;
+            match namespaced {
+                true if id.namespace.is_empty() => id.namespace = namespace.to_owned(),
+                true => {}
+                false => id.namespace.clear(),
+            }
+            object.metadata.namespace = (!id.namespace.is_empty()).then(|| id.namespace.clone());
+            ownership.mark(&mut object);
+            planned.push(Planned { api: resource.map(|resource| cluster.objects(&resource, &id)), id, gvk, object });
+        }
+        check_owners(ownership, &planned, known).await?;
+        Ok(Self { stages: order::install(planned, |planned| &planned.id) })
+    }
+
+    /// What there will be.
+    pub fn objects(&self) -> Applied {
+        let planned = self.stages.iter().flat_map(|stage| &stage.objects);
+        planned.map(|it| (it.id.clone(), Held { version: it.gvk.version.clone(), fingerprint: None })).collect()
+    }
+
+    /// The part of it that is named.
+    pub fn only(mut self, ids: &BTreeSet<ObjectId>) -> Self {
+        for stage in &mut self.stages {
+            stage.objects.retain(|planned| ids.contains(&planned.id));
+        }
+        self
+    }
+
+    /// Applies it all; what comes first is there before what comes after. With `force`, what cannot be changed is deleted
+    /// and made anew.
+    pub async fn apply(self, cluster: &Cluster, force: bool) -> Result<Applied, ApplyFailure> {
+        self.provide_namespaces(cluster).await?;
+        let mut applied = Applied::new();
+        for stage in self.stages {
+            let definitions = stage.objects.iter().map(|planned| &planned.id).filter(|id| order::is_definition(id));
+            let definitions: Vec<_> = definitions.cloned().collect();
+            let changes = stage.objects.into_iter().map(|planned| apply(cluster, planned, force));
+            applied.extend(stream::iter(changes).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?);
+            for definition in definitions {
+                await_established(cluster, &definition).await?;
+            }
+        }
+        Ok(applied)
+    }
+
+    /// Makes the namespaces that the objects go to, unless they are there or among them. They stay when all else goes.
+    async fn provide_namespaces(&self, cluster: &Cluster) -> Result<(), ApplyFailure> {
+        let all = || self.stages.iter().flat_map(|stage| &stage.objects).map(|planned| &planned.id);
+        let wanted: BTreeSet<_> = all().map(|id| id.namespace.as_str()).filter(|name| !name.is_empty()).collect();
+        let brought: BTreeSet<_> = all().filter(|id| order::is_namespace(id)).map(|id| id.name.as_str()).collect();
+        for name in wanted.difference(&brought) {
+            provide_namespace(cluster, name).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes a namespace unless it is there.
+pub async fn provide_namespace(cluster: &Cluster, name: &str) -> Result<(), ApplyFailure> {
+    let id =
+        ObjectId { group: String::new(), kind: "Namespace".into(), namespace: String::new(), name: name.to_owned() };
+    let api: Api<Namespace> = Api::all(cluster.client());
+    if bounded(&id, api.get_metadata_opt(name)).await?.is_some() {
+        return Ok(());
+    }
+    let namespace = json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": {label::MANAGED_BY: FIELD_MANAGER}},
+    });
+    bounded(&id, api.patch(name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(&namespace))).await?;
+    failpoint::after_write("apply to cluster");
+    Ok(())
+}
+
+/// Nothing that is there already may be somebody else's.
+async fn check_owners(
+    ownership: &Ownership,
+    planned: &[Planned],
+    known: &BTreeSet<ObjectId>,
+) -> Result<(), ApplyFailure> {
+    let mut checks = Vec::new();
+    for planned in planned {
+        if !known.contains(&planned.id) {
+            checks.push(check_owner(ownership, planned));
+        }
+    }
+    stream::iter(checks).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
+    Ok(())
+}
+
+async fn check_owner(ownership: &Ownership, planned: &Planned) -> Result<(), ApplyFailure> {
+    // What is of a kind that is not there cannot be there either.
+    let Some(api) = &planned.api else { return Ok(()) };
+    let Some(there) = bounded(&planned.id, api.get_metadata_opt(&planned.id.name)).await? else { return Ok(()) };
+    match ownership.of(&there.metadata) {
+        Owner::Ours => Ok(()),
+        Owner::OtherDelivery(other) => Err(ApplyFailure::claimed(&planned.id, &other)),
+        Owner::Foreign(managers) => Err(ApplyFailure::foreign(&planned.id, &managers)),
+    }
+}
+
+async fn apply(cluster: &Cluster, planned: Planned, force: bool) -> Result<(ObjectId, Held), ApplyFailure> {
+    let Planned { id, gvk, object, api } = planned;
+    let api = match api {
+        Some(api) => api,
+        None => {
+            cluster.objects(&cluster.kind(&gvk).await.map_err(|error| ApplyFailure::of_kind(&error))?.resource, &id)
+        }
+    };
+    let result = match patch(&api, &id, &object).await {
+        Err(failure) if failure.kind == FailureKind::ImmutableField && force && !prune::holds_data(&id) => {
+            remove(&api, &id).await?;
+            patch(&api, &id, &object).await
+        }
+        result => result,
+    };
+    let there = result?;
+    cluster.observed().apply(id.clone(), &gvk, &there);
+    Ok((id, Held { version: gvk.version, fingerprint: fingerprint(&there.metadata) }))
+}
+
+async fn patch(api: &Api<DynamicObject>, id: &ObjectId, object: &DynamicObject) -> Result<DynamicObject, ApplyFailure> {
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    let applied = bounded(id, api.patch(&id.name, &params, &Patch::Apply(object))).await?;
+    failpoint::after_write("apply to cluster");
+    Ok(applied)
+}
+
+/// Deletes an object and waits until it is gone.
+async fn remove(api: &Api<DynamicObject>, id: &ObjectId) -> Result<(), ApplyFailure> {
+    let Some(there) = bounded(id, api.get_metadata_opt(&id.name)).await? else { return Ok(()) };
+    let uid = there.metadata.uid.unwrap_or_default();
+    delete(api, id, Some(uid.clone())).await?;
+    let gone = await_condition(api.clone(), &id.name, conditions::is_deleted(&uid));
+    match timeout(SETTLES_WITHIN, gone).await {
+        Ok(Ok(_)) => Ok(()),
+        _ => Err(ApplyFailure::not_gone(id)),
+    }
+}
+
+async fn await_established(cluster: &Cluster, id: &ObjectId) -> Result<(), ApplyFailure> {
+    let api: Api<CustomResourceDefinition> = Api::all(cluster.client());
+    let established = await_condition(api, &id.name, conditions::is_crd_established());
+    match timeout(SETTLES_WITHIN, established).await {
+        Ok(Ok(_)) => Ok(()),
+        _ => Err(ApplyFailure::not_established(id)),
+    }
+}
+
+/// Deletes this very object; that it is gone, or is another one by now, is no failure.
+pub(super) async fn delete(api: &Api<DynamicObject>, id: &ObjectId, uid: Option<String>) -> Result<(), ApplyFailure> {
+    let params = DeleteParams::background().preconditions(Preconditions { uid, resource_version: None });
+    let deleted = async {
+        match api.delete(&id.name, &params).await {
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
+            deleted => deleted.map(|_| true),
+        }
+    };
+    if bounded(id, deleted).await? {
+        failpoint::after_write("delete from cluster");
+    }
+    Ok(())
+}
+
+/// A request, for as long as one may take.
+pub(super) async fn bounded<T>(
+    id: &ObjectId,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, ApplyFailure> {
+    match timeout(REQUEST, request).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(remote_error::explain(&error, id)),
+        Err(_) => Err(ApplyFailure::too_slow(id, REQUEST)),
+    }
+}
+
+/// The kind that a CustomResourceDefinition defines, by group and name, and whether its objects are in namespaces.
+fn defined_kind(object: &Value) -> Option<((String, String), bool)> {
+    let text = |pointer: &str| object.pointer(pointer)?.as_str();
+    if text("/kind") != Some("CustomResourceDefinition") || !text("/apiVersion")?.starts_with("apiextensions.k8s.io/") {
+        return None;
+    }
+    let kind = (text("/spec/group")?.to_owned(), text("/spec/names/kind")?.to_owned());
+    Some((kind, text("/spec/scope") == Some("Namespaced")))
+}

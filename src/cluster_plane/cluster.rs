@@ -1,0 +1,199 @@
+//! One cluster as the plane is connected to it: a client, the kinds it knows, what is watched there.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api, Client, Config,
+    api::{ApiResource, DynamicObject},
+    core::GroupVersionKind,
+};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+
+use super::{
+    inventory::Inventory,
+    kinds::{Kind, KindError, Kinds},
+    objects::ObjectId,
+    observed::{Observed, Watched},
+    ownership::DeliveryKey,
+    watch::Watches,
+};
+use crate::{digest::Digest, release::ClusterRef};
+
+/// How long a connection may take, and an answer to who the cluster is.
+const CONNECT: Duration = Duration::from_secs(5);
+const ANSWER: Duration = Duration::from_secs(5);
+/// Longer than a watch lasts by the API server's own will.
+const READ: Duration = Duration::from_secs(330);
+/// Deliveries that are applied to one cluster at a time: one that is slow holds up its own only.
+const AT_ONCE: usize = 8;
+
+/// A cluster that answered.
+pub struct Cluster {
+    reference: ClusterRef,
+    version: String,
+    kubeconfig: Digest,
+    client: Client,
+    kinds: Kinds,
+    observed: Arc<Observed>,
+    watches: Mutex<Watches>,
+    turns: Semaphore,
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("reference", &self.reference).finish_non_exhaustive()
+    }
+}
+
+/// Who a cluster is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// UID of its namespace kube-system.
+    pub uid: String,
+    /// Version of its API server.
+    pub version: String,
+}
+
+/// Asks a cluster who it is.
+pub async fn identify(client: &Client) -> Result<Identity, Unreachable> {
+    let asked = async {
+        let namespace = Api::<Namespace>::all(client.clone()).get_metadata("kube-system").await?;
+        let version = client.apiserver_version().await?.git_version;
+        Ok(Identity { uid: namespace.metadata.uid.unwrap_or_default(), version })
+    };
+    match tokio::time::timeout(ANSWER, asked).await {
+        Ok(Ok(identity)) => Ok(identity),
+        Ok(Err(kube::Error::Api(status))) => Err(Unreachable::Refused(status.message)),
+        Ok(Err(error)) => Err(Unreachable::Silent(causes(&error))),
+        Err(_) => Err(Unreachable::Silent(format!("no answer within {} s", ANSWER.as_secs()))),
+    }
+}
+
+/// Why a cluster cannot be worked with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreachable {
+    /// It answers, but does not let the plane in.
+    #[error("its API server refuses the kubeconfig's user: {0}")]
+    Refused(String),
+    /// It does not answer, or not as it should.
+    #[error("its API server cannot be reached: {0}")]
+    Silent(String),
+}
+
+/// An error with what caused it: the outermost alone says little of connections.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// A client for what a kubeconfig names.
+pub fn client(mut config: Config) -> Result<Client, kube::Error> {
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(READ);
+    Client::try_from(config)
+}
+
+impl Cluster {
+    /// A cluster that answered as `identity`. What changes there is told through `wake`.
+    pub fn new(
+        reference: ClusterRef,
+        version: String,
+        kubeconfig: Digest,
+        client: Client,
+        wake: mpsc::UnboundedSender<DeliveryKey>,
+    ) -> Self {
+        Self {
+            reference,
+            version,
+            kubeconfig,
+            client,
+            kinds: Kinds::default(),
+            observed: Arc::new(Observed::new(wake)),
+            watches: Mutex::default(),
+            turns: Semaphore::new(AT_ONCE),
+        }
+    }
+
+    /// Which one it is.
+    pub fn reference(&self) -> &ClusterRef {
+        &self.reference
+    }
+
+    /// Version of its API server, when it was connected.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Digest of the kubeconfig that it is reached with.
+    pub fn kubeconfig(&self) -> &Digest {
+        &self.kubeconfig
+    }
+
+    /// A way to ask it.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// A kind, as it serves it.
+    pub async fn kind(&self, wanted: &GroupVersionKind) -> Result<Kind, KindError> {
+        self.kinds.of(&self.client, wanted).await
+    }
+
+    /// The objects of a kind where `id` is.
+    pub fn objects(&self, resource: &ApiResource, id: &ObjectId) -> Api<DynamicObject> {
+        match id.namespace.as_str() {
+            "" => Api::all_with(self.client.clone(), resource),
+            namespace => Api::namespaced_with(self.client.clone(), namespace, resource),
+        }
+    }
+
+    /// What is known of its objects.
+    pub fn observed(&self) -> &Observed {
+        &self.observed
+    }
+
+    /// Watches the kinds of these objects and the pods of their namespaces, and waits until all of them have been seen.
+    pub async fn watch(&self, plane: &str, inventory: &Inventory) -> Result<(), KindError> {
+        let mut wanted = HashSet::new();
+        for (id, held) in inventory.objects() {
+            let watched = Watched::of(id);
+            if !wanted.contains(&watched) {
+                match self.kind(&GroupVersionKind::gvk(&id.group, &held.version, &id.kind)).await {
+                    Ok(kind) => self.watches().kind(&self.client, plane, &kind, &self.observed),
+                    // It went with its CustomResourceDefinition, which is seen as each of its objects missing.
+                    Err(KindError::Unknown { .. }) => continue,
+                    Err(error) => return Err(error),
+                }
+                wanted.insert(watched);
+            }
+            if !id.namespace.is_empty() && wanted.insert(Watched::Pods(id.namespace.clone())) {
+                self.watches().pods(&self.client, &id.namespace, &self.observed);
+            }
+        }
+        self.observed.until_listed(&wanted).await;
+        Ok(())
+    }
+
+    fn watches(&self) -> std::sync::MutexGuard<'_, Watches> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A turn at changing it.
+    pub async fn turn(&self) -> SemaphorePermit<'_> {
+        self.turns.acquire().await.expect("the semaphore is never closed")
+    }
+}

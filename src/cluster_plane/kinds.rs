@@ -1,0 +1,96 @@
+//! The kinds that a cluster knows, asked for once.
+
+use std::collections::HashMap;
+
+use kube::{
+    Client,
+    api::ApiResource,
+    core::{GroupVersion, GroupVersionKind},
+    discovery::{self, Scope},
+};
+use tokio::sync::Mutex;
+
+/// A kind as the cluster serves it.
+#[derive(Debug, Clone)]
+pub struct Kind {
+    /// Where its objects are.
+    pub resource: ApiResource,
+    /// Whether its objects are in namespaces.
+    pub namespaced: bool,
+}
+
+/// Why a kind cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KindError {
+    /// The cluster does not serve it in this version.
+    #[error("{}", unknown(.kind, .api_version, .versions))]
+    Unknown {
+        /// The kind.
+        kind: String,
+        /// The version that was asked for.
+        api_version: String,
+        /// Versions in which the cluster serves the kind.
+        versions: Vec<String>,
+    },
+    /// The cluster could not be asked.
+    #[error(transparent)]
+    Cluster(#[from] kube::Error),
+}
+
+fn unknown(kind: &str, api_version: &str, versions: &[String]) -> String {
+    match versions {
+        [] => format!(
+            "the cluster does not know the kind {kind} ({api_version}): install its CustomResourceDefinition there, or add it to the overlay"
+        ),
+        versions => format!(
+            "the cluster does not serve {kind} as {api_version}; it has {}: change apiVersion in the manifests",
+            versions.join(", ")
+        ),
+    }
+}
+
+/// The kinds of one cluster that were asked for. What it does not know is asked for again: CRDs come and go.
+#[derive(Debug, Default)]
+pub struct Kinds(Mutex<HashMap<GroupVersionKind, Kind>>);
+
+impl Kinds {
+    /// A kind, as the cluster serves it.
+    pub async fn of(&self, client: &Client, wanted: &GroupVersionKind) -> Result<Kind, KindError> {
+        // Held over the request: many deliveries want the same few kinds at once, which is one request.
+        let mut known = self.0.lock().await;
+        if let Some(kind) = known.get(wanted) {
+            return Ok(kind.clone());
+        }
+        let group_version = GroupVersion::gv(&wanted.group, &wanted.version);
+        match discovery::pinned_group(client, &group_version).await {
+            Ok(group) => {
+                for (resource, capabilities) in group.versioned_resources(&group_version.version) {
+                    let namespaced = capabilities.scope == Scope::Namespaced;
+                    let served = GroupVersionKind::gvk(&wanted.group, &wanted.version, &resource.kind);
+                    known.insert(served, Kind { resource, namespaced });
+                }
+            }
+            Err(kube::Error::Discovery(_)) => {}
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(kind) = known.get(wanted) {
+            return Ok(kind.clone());
+        }
+        drop(known);
+        let versions = versions(client, &wanted.group, &wanted.kind).await?;
+        Err(KindError::Unknown { kind: wanted.kind.clone(), api_version: group_version.api_version(), versions })
+    }
+}
+
+/// The versions of a group in which the cluster serves a kind.
+async fn versions(client: &Client, group: &str, kind: &str) -> Result<Vec<String>, kube::Error> {
+    let group = match discovery::group(client, group).await {
+        Ok(group) => group,
+        Err(kube::Error::Discovery(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let serves = |version: &&str| group.versioned_resources(version).iter().any(|(resource, _)| resource.kind == kind);
+    let versions = group.versions().filter(serves);
+    Ok(versions.map(|version| GroupVersion::gv(group.name(), version).api_version()).collect())
+}

@@ -1,0 +1,273 @@
+//! What is known of a cluster's objects: of each that the plane applied, whether it is as applied and how it is; of pods,
+//! what troubles them.
+//!
+//! The watches fill it, and whatever changes names the delivery that wants to know. Only what decisions need is kept,
+//! never a whole object.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use jiff::Timestamp;
+use kube::{api::DynamicObject, core::GroupVersionKind};
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    health::{self, Health, HealthState, Trouble},
+    objects::ObjectId,
+    ownership::{self, DeliveryKey},
+};
+use crate::digest::Digest;
+
+/// An object that the plane applied, as it was seen last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// The delivery it belongs to.
+    pub delivery: Option<DeliveryKey>,
+    /// What the plane owns of it.
+    pub fingerprint: Option<Digest>,
+    /// Who else changed it last.
+    pub other_manager: Option<String>,
+    /// How it is.
+    pub health: Health,
+    /// What keeps its controller from making pods, as a quota that is used up.
+    pub refusal: Option<Trouble>,
+}
+
+#[derive(Debug, Clone)]
+struct Version {
+    /// Of the object; higher is later (Kubernetes, "Resource versions": comparable within one kind).
+    resource_version: u128,
+    at: Instant,
+    seen: Seen,
+}
+
+/// A pod, as it was seen last.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct SeenPod {
+    /// Itself and what it may belong to.
+    owners: Vec<ObjectId>,
+    /// Whether it is ready.
+    ready: bool,
+    /// What troubles it.
+    trouble: Option<Trouble>,
+    /// What an Event told last, as of a probe that fails. It means nothing once the pod is ready.
+    told: Option<Trouble>,
+}
+
+impl SeenPod {
+    fn what_troubles_it(&self) -> Option<&Trouble> {
+        self.trouble.as_ref().or(self.told.as_ref().filter(|_| !self.ready))
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    objects: HashMap<ObjectId, Version>,
+    pods: HashMap<ObjectId, SeenPod>,
+    /// The pods of each object that may own some.
+    owned: HashMap<ObjectId, BTreeSet<ObjectId>>,
+    /// What Events told of objects that are no pods.
+    told: HashMap<ObjectId, Trouble>,
+    listed: HashSet<Watched>,
+}
+
+/// What a watch looks at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Watched {
+    /// The plane's objects of one kind.
+    Kind {
+        /// Its group.
+        group: String,
+        /// Its kind.
+        kind: String,
+    },
+    /// The pods of a namespace, and the Events there.
+    Pods(String),
+}
+
+impl Watched {
+    /// The watch that sees an object.
+    pub fn of(id: &ObjectId) -> Self {
+        Self::Kind { group: id.group.clone(), kind: id.kind.clone() }
+    }
+}
+
+/// What is known of one cluster.
+#[derive(Debug)]
+pub struct Observed {
+    state: Mutex<State>,
+    /// Changes whenever another watch has seen all there is.
+    listed: watch::Sender<usize>,
+    wake: mpsc::UnboundedSender<DeliveryKey>,
+}
+
+impl Observed {
+    /// Nothing is known yet. Deliveries are told through `wake` that something has changed.
+    pub fn new(wake: mpsc::UnboundedSender<DeliveryKey>) -> Self {
+        Self { state: Mutex::default(), listed: watch::Sender::new(0), wake }
+    }
+
+    /// An object as it was seen last, if it is there.
+    pub fn object(&self, id: &ObjectId) -> Option<Seen> {
+        self.lock().objects.get(id).map(|version| version.seen.clone())
+    }
+
+    /// What troubles an object's pods, by pod, and what was told of the object itself.
+    pub fn troubles(&self, id: &ObjectId) -> Vec<(ObjectId, Trouble)> {
+        let state = self.lock();
+        let pods = state.owned.get(id).into_iter().flatten();
+        let of_pods = pods.filter_map(|pod| Some((pod.clone(), state.pods.get(pod)?.what_troubles_it()?.clone())));
+        let own = state.told.get(id).map(|told| (id.clone(), told.clone()));
+        of_pods.chain(own).collect()
+    }
+
+    /// Waits until these watches have seen all there is.
+    pub async fn until_listed(&self, watches: &HashSet<Watched>) {
+        let mut listed = self.listed.subscribe();
+        // The sender lives as long as this does.
+        let _ = listed.wait_for(|_| watches.is_subset(&self.lock().listed)).await;
+    }
+
+    /// An object is there as given. An older word than what is known is left aside.
+    pub fn apply(&self, id: ObjectId, kind: &GroupVersionKind, object: &DynamicObject) {
+        let seen = Seen {
+            delivery: ownership::delivery_of(&object.metadata),
+            fingerprint: ownership::fingerprint(&object.metadata),
+            other_manager: ownership::last_other_manager(&object.metadata),
+            health: health::status(kind, object, Timestamp::now()),
+            refusal: health::refusal(object),
+        };
+        let version = Version { resource_version: resource_version(object), at: Instant::now(), seen };
+        let mut state = self.lock();
+        let before = state.objects.get(&id);
+        if before.is_some_and(|before| before.resource_version > version.resource_version) {
+            return;
+        }
+        let changed = before.is_none_or(|before| before.seen != version.seen);
+        let delivery = version.seen.delivery.clone();
+        if version.seen.health.state == HealthState::Current {
+            state.told.remove(&id);
+        }
+        state.objects.insert(id, version);
+        drop(state);
+        if changed {
+            self.wake(delivery);
+        }
+    }
+
+    /// An object is gone since the version given.
+    pub fn delete(&self, id: &ObjectId, object: &DynamicObject) {
+        let mut state = self.lock();
+        if state.objects.get(id).is_some_and(|before| before.resource_version <= resource_version(object)) {
+            let gone = state.objects.remove(id);
+            state.told.remove(id);
+            drop(state);
+            self.wake(gone.and_then(|gone| gone.seen.delivery));
+        }
+    }
+
+    /// A watch has seen all there is: what it has not seen since `began` is gone.
+    pub fn listed(&self, watched: &Watched, began: Instant) {
+        let mut state = self.lock();
+        let mut woken = HashSet::new();
+        match watched {
+            Watched::Kind { group, kind } => state.objects.retain(|id, version| {
+                let stays = id.group != *group || id.kind != *kind || version.at >= began;
+                if !stays {
+                    woken.extend(version.seen.delivery.clone());
+                }
+                stays
+            }),
+            // Those that are gone trouble nobody: they are taken out as their successors come.
+            Watched::Pods(_) => {}
+        }
+        state.listed.insert(watched.clone());
+        let count = state.listed.len();
+        drop(state);
+        self.listed.send_replace(count);
+        woken.into_iter().for_each(|delivery| self.wake(Some(delivery)));
+    }
+
+    /// The pods of a namespace are looked at from the beginning.
+    pub fn forget_pods(&self, namespace: &str) {
+        let mut state = self.lock();
+        state.pods.retain(|pod, _| pod.namespace != namespace);
+        state.owned.retain(|owner, _| owner.namespace != namespace);
+    }
+
+    /// A pod is as given: what it may belong to, itself first.
+    pub fn apply_pod(&self, owners: Vec<ObjectId>, ready: bool, trouble: Option<Trouble>) {
+        let Some(id) = owners.first().cloned() else { return };
+        let mut state = self.lock();
+        for owner in &owners {
+            state.owned.entry(owner.clone()).or_default().insert(id.clone());
+        }
+        let pod = state.pods.entry(id).or_default();
+        let before = pod.what_troubles_it().cloned();
+        let told = pod.told.take().filter(|_| !ready);
+        *pod = SeenPod { owners: owners.clone(), ready, trouble, told };
+        let changed = before.as_ref() != pod.what_troubles_it();
+        self.wake_of(state, changed, &owners);
+    }
+
+    /// A pod is gone.
+    pub fn delete_pod(&self, id: &ObjectId) {
+        let mut state = self.lock();
+        let Some(pod) = state.pods.remove(id) else { return };
+        for owner in &pod.owners {
+            if let Some(pods) = state.owned.get_mut(owner) {
+                pods.remove(id);
+                if pods.is_empty() {
+                    state.owned.remove(owner);
+                }
+            }
+        }
+        self.wake_of(state, pod.what_troubles_it().is_some(), &pod.owners);
+    }
+
+    /// An Event told of an object's trouble.
+    pub fn tell(&self, id: ObjectId, trouble: Trouble) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let (changed, owners) = match state.pods.get_mut(&id) {
+            Some(pod) => {
+                let before = pod.what_troubles_it().cloned();
+                pod.told = Some(trouble);
+                (before.as_ref() != pod.what_troubles_it(), pod.owners.clone())
+            }
+            None if state.objects.contains_key(&id) => {
+                (state.told.insert(id.clone(), trouble.clone()) != Some(trouble), vec![id])
+            }
+            None => return,
+        };
+        self.wake_of(guard, changed, &owners);
+    }
+
+    fn wake_of(&self, state: MutexGuard<'_, State>, changed: bool, owners: &[ObjectId]) {
+        if !changed {
+            return;
+        }
+        let applied = owners.iter().find_map(|owner| state.objects.get(owner));
+        let delivery = applied.and_then(|version| version.seen.delivery.clone());
+        drop(state);
+        self.wake(delivery);
+    }
+
+    fn wake(&self, delivery: Option<DeliveryKey>) {
+        if let Some(delivery) = delivery {
+            // Nobody listens while the plane shuts down.
+            let _ = self.wake.send(delivery);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn resource_version(object: &DynamicObject) -> u128 {
+    object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,44 @@
+//! Takes a delivery's objects out of its cluster again.
+
+use std::collections::BTreeSet;
+
+use kube::core::GroupVersionKind;
+
+use super::{
+    apply::{bounded, delete},
+    cluster::Cluster,
+    inventory::Inventory,
+    kinds::KindError,
+    objects::ObjectId,
+    ownership::{Owner, Ownership},
+    prune,
+    remote_error::ApplyFailure,
+};
+
+/// Deletes what is to be deleted of the objects, in the reverse of the order in which they were applied. What is not the
+/// delivery's any more, is to be kept, or is gone, is left alone. Nobody waits for pods to end.
+pub async fn remove(
+    cluster: &Cluster,
+    ownership: &Ownership,
+    before: &Inventory,
+    wanted: &BTreeSet<ObjectId>,
+) -> Result<(), ApplyFailure> {
+    let plan = prune::plan(before.objects().keys(), wanted);
+    for id in plan.delete.iter().flat_map(|stage| &stage.objects) {
+        let version = before.objects().get(id).map_or("v1", |held| &held.version);
+        let kind = match cluster.kind(&GroupVersionKind::gvk(&id.group, version, &id.kind)).await {
+            Ok(kind) => kind,
+            // With a kind go its objects.
+            Err(KindError::Unknown { .. }) => continue,
+            Err(error) => return Err(ApplyFailure::of_kind(&error)),
+        };
+        let api = cluster.objects(&kind.resource, id);
+        let Some(there) = bounded(id, api.get_metadata_opt(&id.name)).await? else { continue };
+        let meta = there.metadata;
+        let is_kept = meta.annotations.as_ref().is_some_and(prune::is_kept);
+        if ownership.of(&meta) == Owner::Ours && meta.deletion_timestamp.is_none() && !is_kept {
+            delete(&api, id, meta.uid).await?;
+        }
+    }
+    Ok(())
+}

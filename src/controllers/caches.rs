@@ -1,0 +1,150 @@
+//! What the watches of the plane's own cluster have seen of the objects that others' reconciliations look at.
+//!
+//! What is read here may be a moment old. It is used where the change itself wakes whoever read too early.
+
+use std::{
+    fmt::Debug,
+    hash::Hash,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Resource, ResourceExt,
+    core::{DeserializeGuard, PartialObjectMeta},
+    runtime::reflector::{self, ObjectRef, Store, store::Writer},
+};
+
+use crate::{
+    api::{Delivery, EphemeralCluster},
+    cluster_plane::ClusterKey,
+    release::ClusterRef,
+};
+
+/// An object that may turn out not to be readable as its kind.
+type Guarded<K> = DeserializeGuard<K>;
+
+/// The caches.
+#[derive(Debug)]
+pub struct Caches {
+    /// Whether namespaces are looked at: not by a plane that is kept to one.
+    looks_at_namespaces: bool,
+    /// Every cluster.
+    pub clusters: Cache<Guarded<EphemeralCluster>>,
+    /// Every delivery.
+    pub deliveries: Cache<Guarded<Delivery>>,
+    /// The metadata of every namespace.
+    pub namespaces: Cache<PartialObjectMeta<Namespace>>,
+}
+
+/// One cache: read by many, filled by one watch.
+pub struct Cache<K>
+where
+    K: Resource + Clone + 'static,
+    K::DynamicType: Hash + Eq + Clone,
+{
+    store: Store<K>,
+    writer: Mutex<Option<Writer<K>>>,
+}
+
+impl<K> Debug for Cache<K>
+where
+    K: Resource + Clone + 'static,
+    K::DynamicType: Hash + Eq + Clone,
+{
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache").finish_non_exhaustive()
+    }
+}
+
+impl<K> Default for Cache<K>
+where
+    K: Resource + Clone + 'static,
+    K::DynamicType: Hash + Eq + Clone + Default,
+{
+    fn default() -> Self {
+        let (store, writer) = reflector::store();
+        Self { store, writer: Mutex::new(Some(writer)) }
+    }
+}
+
+impl<K> Cache<K>
+where
+    K: Resource + Clone + 'static,
+    K::DynamicType: Hash + Eq + Clone,
+{
+    /// What reads it.
+    pub fn store(&self) -> Store<K> {
+        self.store.clone()
+    }
+
+    /// What fills it.
+    ///
+    /// # Panics
+    /// When it is asked for a second time.
+    pub fn writer(&self) -> Writer<K> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).take().expect("one watch fills a cache")
+    }
+}
+
+impl Caches {
+    /// Empty ones of a plane that is kept to a namespace, or not.
+    pub fn new(namespace: Option<&str>) -> Self {
+        Self {
+            looks_at_namespaces: namespace.is_none(),
+            clusters: Cache::default(),
+            deliveries: Cache::default(),
+            namespaces: Cache::default(),
+        }
+    }
+
+    /// Waits until all has been seen once. Before, what is missing may only not have been seen yet.
+    pub async fn ready(&self) {
+        // A cache that nobody fills any more is one of a plane that shuts down.
+        let _ = tokio::join!(self.clusters.store.wait_until_ready(), self.deliveries.store.wait_until_ready());
+        if self.looks_at_namespaces {
+            let _ = self.namespaces.store.wait_until_ready().await;
+        }
+    }
+
+    /// Whether a cluster's object is there, but cannot be read.
+    pub fn is_unreadable(&self, cluster: &ClusterRef) -> bool {
+        let found = self.clusters.store.get(&ObjectRef::new(&cluster.name).within(&cluster.namespace));
+        found.is_some_and(|object| object.0.is_err())
+    }
+
+    /// The clusters that can be read.
+    pub fn clusters(&self) -> Vec<EphemeralCluster> {
+        readable(&self.clusters.store)
+    }
+
+    /// A cluster, if it is there and can be read.
+    pub fn cluster(&self, (namespace, name): &ClusterKey) -> Option<EphemeralCluster> {
+        let found = self.clusters.store.get(&ObjectRef::new(name).within(namespace))?;
+        found.0.as_ref().ok().cloned()
+    }
+
+    /// The deliveries that are chosen.
+    pub fn deliveries(&self, chosen: impl Fn(&Delivery) -> bool) -> Vec<Arc<Guarded<Delivery>>> {
+        let is_chosen = |object: &Arc<Guarded<Delivery>>| object.0.as_ref().is_ok_and(&chosen);
+        self.deliveries.store.state().into_iter().filter(is_chosen).collect()
+    }
+
+    /// The names of all namespaces.
+    pub fn namespace_names(&self) -> Vec<String> {
+        self.namespaces.store.state().iter().map(|namespace| namespace.name_any()).collect()
+    }
+
+    /// The labels of a namespace.
+    pub fn namespace_labels(&self, name: &str) -> std::collections::BTreeMap<String, String> {
+        let namespace = self.namespaces.store.get(&ObjectRef::new(name));
+        namespace.map(|namespace| namespace.labels().clone()).unwrap_or_default()
+    }
+}
+
+fn readable<K>(store: &Store<Guarded<K>>) -> Vec<K>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    store.state().iter().filter_map(|object| object.0.as_ref().ok().cloned()).collect()
+}

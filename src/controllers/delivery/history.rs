@@ -1,0 +1,131 @@
+//! What the journal knows of a delivery, and what is to be added to it.
+
+use super::{
+    Request, Wanted,
+    verdict::{Known, Verdict},
+};
+use crate::{
+    api::{DeliverySpec, DeliveryStatus, InventoryRef},
+    chart_store::{Deployed, Deployment, DeploymentRecord, DeploymentState, Entry, Fact},
+    controllers::{
+        context::{Context, PLANE},
+        outcome::Halt,
+    },
+    digest::Digest,
+};
+
+/// The longest detail of an event, in characters.
+const MAX_DETAIL: usize = 1024;
+
+/// The record of a delivery.
+pub struct History<'a> {
+    context: &'a Context,
+    request: &'a Request<'a>,
+    record: Option<DeploymentRecord>,
+}
+
+impl<'a> History<'a> {
+    /// What is recorded by now.
+    pub async fn read(context: &'a Context, request: &'a Request<'a>) -> Result<Self, Halt> {
+        let spec = &request.object.spec;
+        let record = context.chart_store.deployment(&request.key, &spec.environment, &spec.cluster).await?;
+        Ok(Self { context, request, record })
+    }
+
+    /// What was healthy last in this cluster.
+    pub fn last_healthy(&self) -> Option<&Deployed> {
+        self.record.as_ref()?.last_healthy.as_ref()
+    }
+
+    /// The state of the current attempt, if it is of this artifact.
+    pub fn state(&self, artifact: &Digest) -> Option<DeploymentState> {
+        self.record.as_ref().filter(|record| record.artifact == *artifact).map(|record| record.state)
+    }
+
+    /// What a verdict needs to know.
+    pub fn known<'k>(&self, wanted: &Wanted, spec: &DeliverySpec, status: &'k DeliveryStatus) -> Known<'k> {
+        Known {
+            recorded: self.state(&wanted.artifact),
+            applied: status.applied.as_ref(),
+            timeout: spec.timeout.length(),
+            conditions: &status.conditions,
+        }
+    }
+
+    /// It is to run there: unless that is on record already.
+    pub async fn begin(&mut self, wanted: &Wanted) -> Result<(), Halt> {
+        if is_begun(self.state(&wanted.artifact)) {
+            return Ok(());
+        }
+        self.append(wanted, DeploymentState::Requested, None, None).await
+    }
+
+    /// The cluster has taken it.
+    pub async fn applied(&mut self, wanted: &Wanted, inventory: &InventoryRef) -> Result<(), Halt> {
+        if self.state(&wanted.artifact) != Some(DeploymentState::Requested) {
+            return Ok(());
+        }
+        self.append(wanted, DeploymentState::Applied, Some(inventory.digest), None).await
+    }
+
+    /// How it is now.
+    pub async fn record(&mut self, wanted: &Wanted, judged: &Verdict) -> Result<(), Halt> {
+        match judged.state {
+            Some(state) if self.state(&wanted.artifact) != Some(state) => {
+                let detail = (state != DeploymentState::Healthy).then_some(judged.message.as_str());
+                self.append(wanted, state, None, detail).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// It is given up for what was healthy before, if something was; in words.
+    pub async fn roll_back(&mut self, wanted: &Wanted, why: &str) -> Result<Option<String>, Halt> {
+        let Some(before) = self.last_healthy().filter(|before| before.artifact != wanted.artifact) else {
+            return Ok(None);
+        };
+        let back_to = before.version.clone().unwrap_or_else(|| before.artifact.to_string());
+        self.append(wanted, DeploymentState::RolledBack, None, Some(why)).await?;
+        Ok(Some(format!("{} failed, back to {back_to}: {why}", wanted.name())))
+    }
+
+    /// It is over. Nothing is said where nothing ever began.
+    pub async fn end(&mut self, state: DeploymentState, why: &str) -> Result<(), Halt> {
+        let Some(record) = self.record.clone().filter(|record| !record.state.is_end()) else { return Ok(()) };
+        let wanted = Wanted { artifact: record.artifact, version: record.version, images: record.images };
+        self.append(&wanted, state, None, Some(why)).await
+    }
+
+    async fn append(
+        &mut self,
+        wanted: &Wanted,
+        state: DeploymentState,
+        inventory: Option<Digest>,
+        detail: Option<&str>,
+    ) -> Result<(), Halt> {
+        let spec = &self.request.object.spec;
+        let fact = Fact::Deployment(Deployment {
+            environment: spec.environment.clone(),
+            cluster: spec.cluster.clone(),
+            version: wanted.version.clone(),
+            artifact: wanted.artifact,
+            images: wanted.images.clone(),
+            state,
+            inventory,
+            detail: detail.map(|detail| detail.chars().take(MAX_DETAIL).collect()),
+            attempt: 0,
+            replaces: None,
+        });
+        let entry = Entry { actor: PLANE.to_owned(), fact, spec: None, chart_package: None };
+        let store = &self.context.chart_store;
+        store.record(&self.request.key, entry).await?;
+        self.record = store.deployment(&self.request.key, &spec.environment, &spec.cluster).await?;
+        Ok(())
+    }
+}
+
+/// Whether an attempt in this state goes on, so that none has to begin.
+fn is_begun(state: Option<DeploymentState>) -> bool {
+    use DeploymentState::{Applied, Degraded, Failed, Healthy, Requested};
+    matches!(state, Some(Requested | Applied | Healthy | Degraded | Failed))
+}

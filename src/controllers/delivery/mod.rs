@@ -1,0 +1,279 @@
+//! `Delivery`: one overlay in one cluster. Brought there, watched there, taken away at its end.
+//!
+//! find the cluster → choose what is to run → bring it → look at it → put right what others changed → judge.
+//! What was done is found in the status and in the journal, what is there by the watches on the cluster.
+
+mod bring;
+mod cluster;
+mod history;
+mod inputs;
+mod look;
+mod manifests;
+mod retire;
+mod verdict;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use jiff::Timestamp;
+use kube::{ResourceExt, runtime::events::EventType};
+
+use self::{
+    cluster::Target,
+    history::History,
+    look::{Drift, Sight},
+    verdict::{Verdict, verdict},
+};
+use super::{
+    conditions::now,
+    context::Context,
+    outcome::{Halt, HaltKind, Observation, Ready},
+    reconcile::{Common, Reconcile},
+};
+use crate::{
+    api::{AppliedArtifact, Delivery, DeliveryStatus, DriftPolicy, FailurePolicy, RolledBack, condition_type, reason},
+    chart_store::DeploymentState,
+    cluster_plane::{DeliveryKey, Ownership},
+    digest::Digest,
+    release::ApplicationKey,
+};
+
+impl Reconcile for Delivery {
+    type Status = DeliveryStatus;
+    const KIND: &'static str = "Delivery";
+    const HELD: bool = true;
+    // Thousands of objects, through webhooks.
+    const TIMEOUT: Duration = Duration::from_secs(600);
+    // Each cluster takes a few at a time; one that is slow leaves turns for the others.
+    const CONCURRENCY: u16 = 256;
+
+    fn suspended(&self) -> bool {
+        false
+    }
+
+    fn status(&self) -> Option<&DeliveryStatus> {
+        self.status.as_ref()
+    }
+
+    fn common(status: &mut DeliveryStatus) -> Common<'_> {
+        Common {
+            observed_generation: &mut status.observed_generation,
+            last_handled_reconcile_at: &mut status.last_handled_reconcile_at,
+            conditions: &mut status.conditions,
+        }
+    }
+
+    async fn reconcile(&self, context: &Context, status: &mut DeliveryStatus) -> Result<Ready, Halt> {
+        context.caches.ready().await;
+        let request = Request::of(self, context);
+        let mut history = History::read(context, &request).await?;
+        let target = match cluster::find(context, self).await? {
+            cluster::Found::Here(target) => target,
+            cluster::Found::Away(halt) => return Err(halt),
+            cluster::Found::Lost(why) => {
+                history.end(DeploymentState::Lost, &why).await?;
+                return Err(Halt::stalled_for(AWAY, reason::LOST, why).observing([unknown()]));
+            }
+        };
+        if status.rolled_back.as_ref().is_some_and(|rolled_back| rolled_back.artifact != self.spec.artifact) {
+            status.rolled_back = None;
+        }
+        loop {
+            let wanted = Wanted::of(self, status, &history);
+            let (sight, judged) = match settle(context, &request, &target, &wanted, status, &mut history).await {
+                Ok(sight) => {
+                    let judged = verdict(&sight, history.known(&wanted, &self.spec, status), Timestamp::now());
+                    (sight, judged)
+                }
+                // The cluster refused it: it will not become healthy by waiting.
+                Err(halt) if matches!(halt.kind, HaltKind::Stalled { .. }) => {
+                    (Sight::default(), Verdict::refused(halt))
+                }
+                Err(halt) => return Err(halt),
+            };
+            history.record(&wanted, &judged).await?;
+            let fails = judged.state == Some(DeploymentState::Failed) && wanted.artifact == self.spec.artifact;
+            if fails
+                && self.spec.on_failure == FailurePolicy::Rollback
+                && let Some(why) = history.roll_back(&wanted, &judged.message).await?
+            {
+                context.publish(self, EventType::Warning, reason::ROLLED_BACK, &why).await;
+                let reason = judged.message.chars().take(1024).collect();
+                status.rolled_back = Some(RolledBack { artifact: wanted.artifact, version: wanted.version, reason });
+                continue;
+            }
+            return outcome(self, status, &wanted, judged, &sight);
+        }
+    }
+
+    async fn retire(&self, context: &Context) -> Result<(), Halt> {
+        retire::retire(context, self).await
+    }
+}
+
+/// When a cluster that cannot be worked with is looked at again; its own object wakes the delivery sooner.
+const AWAY: Duration = Duration::from_secs(300);
+
+/// What every step needs to know of the delivery.
+pub struct Request<'a> {
+    /// The delivery.
+    pub object: &'a Delivery,
+    /// The application that it is of.
+    pub key: ApplicationKey,
+    /// How its objects are marked.
+    pub ownership: Ownership,
+}
+
+impl<'a> Request<'a> {
+    /// What a delivery asks for.
+    pub fn of(object: &'a Delivery, context: &Context) -> Self {
+        let namespace = object.namespace().unwrap_or_default();
+        let delivery = DeliveryKey { namespace: namespace.clone(), name: object.name_any() };
+        Self {
+            object,
+            key: ApplicationKey::new(namespace, &object.spec.application),
+            ownership: Ownership::new(context.chart_store.plane(), delivery),
+        }
+    }
+}
+
+/// What is to run: what the overlay wants, or what ran before it failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Digest of the artifact.
+    pub artifact: Digest,
+    /// Its version.
+    pub version: Option<String>,
+    /// Digests of its images.
+    pub images: Vec<Digest>,
+}
+
+impl Wanted {
+    fn of(object: &Delivery, status: &DeliveryStatus, history: &History<'_>) -> Self {
+        let before = history.last_healthy().filter(|_| status.rolled_back.is_some());
+        match before {
+            Some(before) => {
+                Self { artifact: before.artifact, version: before.version.clone(), images: before.images.clone() }
+            }
+            None => Self {
+                artifact: object.spec.artifact,
+                version: object.spec.version.clone(),
+                images: object.spec.images.clone(),
+            },
+        }
+    }
+
+    /// For people.
+    pub fn name(&self) -> String {
+        self.version.as_ref().map_or_else(|| "its own manifests".to_owned(), |version| format!("version {version}"))
+    }
+}
+
+/// Brings what is wanted, unless it is there; looks at it; puts right what others changed.
+async fn settle(
+    context: &Context,
+    request: &Request<'_>,
+    target: &Target,
+    wanted: &Wanted,
+    status: &mut DeliveryStatus,
+    history: &mut History<'_>,
+) -> Result<Sight, Halt> {
+    let inputs = inputs::Inputs::read(context, request, target, wanted).await?;
+    let is_there = status.applied.as_ref().is_some_and(|applied| applied.inputs_digest == inputs.digest)
+        && status.attempted.is_none_or(|attempted| attempted == inputs.digest);
+    if !is_there {
+        history.begin(wanted).await?;
+        let inventory = bring::bring(context, request, target, &inputs, wanted, status).await?;
+        history.applied(wanted, &inventory).await?;
+        status.attempted = None;
+        let at = match &status.applied {
+            // The same once more, into a cluster that has changed: its time to become healthy has begun already.
+            Some(applied) if applied.artifact == wanted.artifact => applied.at,
+            _ => now(),
+        };
+        status.applied = Some(AppliedArtifact {
+            artifact: wanted.artifact,
+            version: wanted.version.clone(),
+            inputs_digest: inputs.digest,
+            at,
+        });
+    }
+    let sight = look::look(context, request, target, status).await?;
+    if sight.drift.is_empty() || request.object.spec.drift_policy == DriftPolicy::Report {
+        return Ok(sight);
+    }
+    correct(context, request, target, &inputs, wanted, status, sight).await
+}
+
+/// Applies again what others have changed. Who keeps changing it is not fought: tries become ever more seldom.
+async fn correct(
+    context: &Context,
+    request: &Request<'_>,
+    target: &Target,
+    inputs: &inputs::Inputs,
+    wanted: &Wanted,
+    status: &mut DeliveryStatus,
+    sight: Sight,
+) -> Result<Sight, Halt> {
+    let uid = request.object.uid().unwrap_or_default();
+    if let Some(left) = context.corrections.held_back(&uid) {
+        return Ok(Sight { correct_again: Some(left), ..sight });
+    }
+    let ids: BTreeSet<_> = sight.drift.iter().map(|drift| drift.id.clone()).collect();
+    bring::again(context, request, target, inputs, wanted, status, &ids).await?;
+    context.corrections.made(&uid);
+    let message = format!("applied again: {}", Drift::list(&sight.drift));
+    context.publish(request.object, EventType::Normal, "DriftCorrected", &message).await;
+    look::look(context, request, target, status).await
+}
+
+/// What is said of a cluster that cannot be seen.
+fn unknown() -> Observation {
+    Observation::unknown(condition_type::HEALTHY, reason::UNREACHABLE, "the cluster cannot be looked at")
+}
+
+fn outcome(
+    object: &Delivery,
+    status: &DeliveryStatus,
+    wanted: &Wanted,
+    judged: Verdict,
+    sight: &Sight,
+) -> Result<Ready, Halt> {
+    let Verdict { healthy, reason, message, again, .. } = judged;
+    let again = match (again, sight.correct_again) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
+    let mut observations = vec![Observation::new(condition_type::HEALTHY, healthy, reason.clone(), message.clone())];
+    if !sight.drift.is_empty() {
+        let list = Drift::list(&sight.drift);
+        let what = match object.spec.drift_policy {
+            DriftPolicy::Report => {
+                format!("{list}. Nothing is done about it (spec.delivery.driftPolicy of the overlay)")
+            }
+            DriftPolicy::Correct => format!("{list}. It keeps being changed: find out by whom"),
+        };
+        observations.push(Observation::new(condition_type::DRIFTED, true, reason::DRIFTED, what));
+    }
+    if let Some(rolled_back) = &status.rolled_back {
+        let failed = rolled_back.version.clone().unwrap_or_else(|| rolled_back.artifact.to_string());
+        let message = format!("{failed} did not become healthy, {} runs again: {}", wanted.name(), rolled_back.reason);
+        let halt = Halt { kind: HaltKind::Stalled { again }, ..Halt::stalled(reason::ROLLED_BACK, message) };
+        return Err(halt.observing(observations));
+    }
+    match (healthy, judged.state) {
+        (true, _) => {
+            let ready = Ready::succeeded(format!("{} is healthy", wanted.name())).observing(observations);
+            Ok(match again {
+                Some(after) => ready.again(after),
+                None => ready,
+            })
+        }
+        (false, Some(DeploymentState::Failed)) => {
+            Err(Halt { kind: HaltKind::Stalled { again }, ..Halt::stalled(reason, message) }.observing(observations))
+        }
+        (false, _) => {
+            let halt = Halt { kind: HaltKind::Waiting { again }, ..Halt::stalled(reason, message) };
+            Err(halt.observing(observations))
+        }
+    }
+}

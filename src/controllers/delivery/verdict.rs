@@ -1,0 +1,126 @@
+//! What is made of what is seen: a pure function.
+
+use std::{borrow::Cow, time::Duration};
+
+use jiff::Timestamp;
+
+use super::look::Sight;
+use crate::{
+    api::{AppliedArtifact, Condition, ConditionStatus, condition_type, reason},
+    chart_store::DeploymentState,
+    cluster_plane::health::HealthState,
+    controllers::outcome::{Halt, HaltKind},
+};
+
+/// A pod that is replaced or a node that restarts is no news for the history, unless it takes longer than this.
+const BLINK: Duration = Duration::from_secs(30);
+/// How many objects and pods a message names.
+const NAMED: usize = 3;
+
+/// How a delivery is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether all of it is as it should be.
+    pub healthy: bool,
+    /// One word.
+    pub reason: Cow<'static, str>,
+    /// What is wrong, where.
+    pub message: String,
+    /// What the history is to say; none while that is open.
+    pub state: Option<DeploymentState>,
+    /// When time alone makes a difference.
+    pub again: Option<Duration>,
+}
+
+impl Verdict {
+    /// It was refused.
+    pub fn refused(halt: Halt) -> Self {
+        let again = match halt.kind {
+            HaltKind::Stalled { again } => again,
+            _ => None,
+        };
+        let Halt { reason, message, .. } = halt;
+        Self { healthy: false, reason, message, state: Some(DeploymentState::Failed), again }
+    }
+}
+
+/// What is known besides what is seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// What the history says of what is applied.
+    pub recorded: Option<DeploymentState>,
+    /// What is applied, and since when.
+    pub applied: Option<&'a AppliedArtifact>,
+    /// How long it may take to become healthy.
+    pub timeout: Duration,
+    /// The conditions as they were.
+    pub conditions: &'a [Condition],
+}
+
+/// Judges.
+pub fn verdict(sight: &Sight, known: Known<'_>, now: Timestamp) -> Verdict {
+    let was_healthy = matches!(known.recorded, Some(DeploymentState::Healthy | DeploymentState::Degraded));
+    let ill: Vec<_> = sight.objects.iter().filter(|(_, health)| health.state != HealthState::Current).collect();
+    if ill.is_empty() && !sight.drift.iter().any(|drift| drift.gone) {
+        return Verdict {
+            healthy: true,
+            reason: reason::SUCCEEDED.into(),
+            message: format!("{} objects are as they should be", sight.objects.len()),
+            state: Some(DeploymentState::Healthy),
+            again: None,
+        };
+    }
+    let mut named: Vec<_> = sight.troubles.iter().map(|trouble| trouble.to_string()).collect();
+    named.extend(ill.iter().map(|(id, health)| format!("{id}: {}", health.message)));
+    named.extend(sight.drift.iter().filter(|drift| drift.gone).map(ToString::to_string));
+    let more = named.len().saturating_sub(NAMED);
+    named.truncate(NAMED);
+    let mut message = named.join("; ");
+    if more > 0 {
+        message = format!("{message}; and {more} more");
+    }
+    let trouble: Option<Cow<'static, str>> = sight.troubles.first().map(|plight| plight.trouble.reason.clone().into());
+    let failed = ill.iter().any(|(_, health)| health.state == HealthState::Failed);
+    if was_healthy {
+        let left = BLINK.checked_sub(unhealthy_for(known.conditions, now)).filter(|left| !left.is_zero());
+        let lasts = failed || trouble.is_some() || left.is_none() || known.recorded == Some(DeploymentState::Degraded);
+        return Verdict {
+            healthy: false,
+            reason: trouble.unwrap_or(reason::UNHEALTHY.into()),
+            message,
+            state: lasts.then_some(DeploymentState::Degraded),
+            again: left.filter(|_| !lasts),
+        };
+    }
+    let since = known.applied.map_or(now, |applied| applied.at);
+    let left = known.timeout.checked_sub(passed(since, now)).filter(|left| !left.is_zero());
+    match left.filter(|_| !failed) {
+        Some(left) => Verdict {
+            healthy: false,
+            reason: trouble.unwrap_or(reason::PROGRESSING.into()),
+            message,
+            state: None,
+            again: Some(left),
+        },
+        None => Verdict {
+            healthy: false,
+            reason: trouble.unwrap_or(reason::DEADLINE_EXCEEDED.into()),
+            message: match failed {
+                true => message,
+                false => format!("not healthy within {} s: {message}", known.timeout.as_secs()),
+            },
+            state: Some(DeploymentState::Failed),
+            again: None,
+        },
+    }
+}
+
+/// How long it has been said to be unhealthy.
+fn unhealthy_for(conditions: &[Condition], now: Timestamp) -> Duration {
+    let said = conditions.iter().find(|c| c.type_ == condition_type::HEALTHY && c.status == ConditionStatus::False);
+    said.map_or(Duration::ZERO, |said| passed(said.last_transition_time, now))
+}
+
+fn passed(since: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(since)).unwrap_or(Duration::ZERO)
+}

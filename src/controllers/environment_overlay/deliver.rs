@@ -1,0 +1,268 @@
+//! Which clusters an overlay goes to: one `Delivery` for each. What they do there is their own business.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use kube::{ResourceExt, core::DeserializeGuard};
+use serde_json::json;
+
+use crate::{
+    api::{
+        ClusterCounts, ConditionStatus, DeletionPolicy, Delivery, DeliveryMode, DeliverySpec, EnvironmentOverlay,
+        EphemeralCluster, GROUP, LabelSelector, OverlayArtifact, VERSION, condition_type, delivery_name, label, reason,
+    },
+    controllers::{
+        conditions::find_true,
+        context::Context,
+        ephemeral_cluster::{EphemeralClusterExt, admission},
+        outcome::{Halt, Observation},
+    },
+    release::ClusterRef,
+};
+
+/// How far an overlay got in its clusters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The clusters, counted.
+    pub counts: ClusterCounts,
+    /// What is wrong where, in words; nothing where nothing is.
+    pub problems: Vec<String>,
+}
+
+/// Makes the deliveries as they are to be, ends those that are not to be, and counts.
+pub async fn deliver(
+    context: &Context,
+    object: &EnvironmentOverlay,
+    artifact: &OverlayArtifact,
+    version: Option<&str>,
+) -> Result<Progress, Halt> {
+    context.caches.ready().await;
+    let namespace = object.namespace().unwrap_or_default();
+    let clusters = context.caches.clusters();
+    let matching = clusters.iter().filter(|cluster| is_for(object, cluster, context, &namespace)).collect::<Vec<_>>();
+    let wanted: BTreeMap<String, DeliverySpec> = match object.spec.delivery.mode {
+        DeliveryMode::Apply => {
+            let specs = matching.iter().filter_map(|cluster| spec(object, cluster, artifact, version));
+            specs.map(|spec| (delivery_name(&spec.application, &spec.environment, &spec.cluster), spec)).collect()
+        }
+        DeliveryMode::None => BTreeMap::new(),
+    };
+    let there = of_overlay(context, object);
+    for delivery in there.iter().filter_map(|delivery| delivery.0.as_ref().ok()) {
+        match wanted.get(&delivery.name_any()) {
+            Some(wanted) if wanted.cluster == delivery.spec.cluster => {}
+            // What a cluster's object that cannot be read would say is not known.
+            _ if context.caches.is_unreadable(&delivery.spec.cluster) => {}
+            // It is for others from now on, or for another cluster of the name.
+            _ => end(context, object, delivery).await?,
+        }
+    }
+    for (name, wanted) in &wanted {
+        let current = there.iter().filter_map(|delivery| delivery.0.as_ref().ok()).find(|it| it.name_any() == *name);
+        let stands = current.is_some_and(|it| it.spec == *wanted);
+        // One that is ending comes back once it is gone, which wakes the overlay.
+        let leaves =
+            current.is_some_and(|it| it.metadata.deletion_timestamp.is_some() || it.spec.cluster != wanted.cluster);
+        if !stands && !leaves {
+            apply(context, &namespace, name, wanted).await?;
+        }
+    }
+    let unidentified = match object.spec.delivery.mode {
+        DeliveryMode::Apply => matching.len() - wanted.len(),
+        DeliveryMode::None => 0,
+    };
+    Ok(progress(&there, &wanted, unidentified))
+}
+
+/// Ends all deliveries of an overlay.
+pub async fn end_all(context: &Context, object: &EnvironmentOverlay) -> Result<(), Halt> {
+    context.caches.ready().await;
+    for delivery in of_overlay(context, object).iter().filter_map(|delivery| delivery.0.as_ref().ok()) {
+        end(context, object, delivery).await?;
+    }
+    Ok(())
+}
+
+/// The conditions that come of it.
+pub fn observations(progress: &Progress) -> Vec<Observation> {
+    let ClusterCounts { desired, applied, healthy, unreachable } = progress.counts;
+    if desired == 0 {
+        return Vec::new();
+    }
+    let problems = progress.problems.join("; ");
+    let say = |counted: i32, what: &str| match problems.as_str() {
+        "" => format!("{counted} of {desired} clusters {what}"),
+        problems => format!("{counted} of {desired} clusters {what}: {problems}"),
+    };
+    let verdict = |type_, reached: i32, short: &'static str, what| {
+        let holds = reached == desired;
+        Observation::new(type_, holds, if holds { reason::SUCCEEDED } else { short }, say(reached, what))
+    };
+    let short = if unreachable > 0 { reason::UNREACHABLE } else { reason::PROGRESSING };
+    vec![
+        verdict(condition_type::DELIVERED, applied, short, "have what is wanted"),
+        verdict(condition_type::HEALTHY, healthy, reason::UNHEALTHY, "run it healthily"),
+    ]
+}
+
+fn of_overlay(context: &Context, object: &EnvironmentOverlay) -> Vec<Arc<DeserializeGuard<Delivery>>> {
+    let namespace = object.namespace();
+    context.caches.deliveries(|delivery| {
+        delivery.namespace() == namespace
+            && delivery.spec.application == object.spec.application
+            && delivery.spec.environment == object.spec.environment
+    })
+}
+
+/// Whether an overlay goes to a cluster, as far as both say.
+fn is_for(object: &EnvironmentOverlay, cluster: &EphemeralCluster, context: &Context, namespace: &str) -> bool {
+    let ends = cluster.metadata.deletion_timestamp.is_some() || cluster.expired(Timestamp::now()).is_some();
+    !ends && selects(object, cluster) && admission::admits(&context.caches, cluster, namespace)
+}
+
+fn selects(object: &EnvironmentOverlay, cluster: &EphemeralCluster) -> bool {
+    match &object.spec.cluster_selector {
+        Some(selector) => selector.matches(cluster.labels()),
+        None => LabelSelector::label(label::ENVIRONMENT, &object.spec.environment).matches(cluster.labels()),
+    }
+}
+
+/// What is wanted in a cluster; nothing until it is known which one it is.
+fn spec(
+    object: &EnvironmentOverlay,
+    cluster: &EphemeralCluster,
+    artifact: &OverlayArtifact,
+    version: Option<&str>,
+) -> Option<DeliverySpec> {
+    let uid = cluster.status.as_ref()?.cluster_uid.clone()?;
+    let policy = &object.spec.delivery;
+    let own_namespace = object.namespace().unwrap_or_default();
+    Some(DeliverySpec {
+        application: object.spec.application.clone(),
+        environment: object.spec.environment.clone(),
+        cluster: ClusterRef { namespace: cluster.namespace().unwrap_or_default(), name: cluster.name_any(), uid },
+        artifact: artifact.digest,
+        version: version.map(str::to_owned),
+        images: artifact.images.iter().filter_map(|image| image.digest).collect(),
+        target_namespace: object.spec.target_namespace.clone().unwrap_or(own_namespace),
+        secrets: policy.secrets.clone(),
+        drift_policy: policy.drift_policy,
+        on_failure: policy.on_failure,
+        timeout: policy.timeout.clone(),
+        deletion_policy: object.spec.deletion_policy,
+        force: policy.force,
+    })
+}
+
+async fn apply(context: &Context, namespace: &str, name: &str, spec: &DeliverySpec) -> Result<(), Halt> {
+    let delivery = json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": "Delivery",
+        "metadata": {"name": name, "namespace": namespace, "labels": {label::APPLICATION: spec.application}},
+        "spec": spec,
+    });
+    context.apply::<Delivery>(namespace, name, &delivery).await?;
+    Ok(())
+}
+
+/// Ends a delivery as the overlay says now. What others are to take over stays for them.
+async fn end(context: &Context, object: &EnvironmentOverlay, delivery: &Delivery) -> Result<(), Halt> {
+    if delivery.metadata.deletion_timestamp.is_some() {
+        return Ok(());
+    }
+    let policy = match object.spec.delivery.mode {
+        DeliveryMode::Apply => object.spec.deletion_policy,
+        DeliveryMode::None => DeletionPolicy::Orphan,
+    };
+    if delivery.spec.deletion_policy != policy {
+        let spec = DeliverySpec { deletion_policy: policy, ..delivery.spec.clone() };
+        apply(context, &delivery.namespace().unwrap_or_default(), &delivery.name_any(), &spec).await?;
+    }
+    context.delete(delivery).await
+}
+
+fn progress(
+    there: &[Arc<DeserializeGuard<Delivery>>],
+    wanted: &BTreeMap<String, DeliverySpec>,
+    unidentified: usize,
+) -> Progress {
+    let mut counts = ClusterCounts::default();
+    let mut problems = Vec::new();
+    counts.desired = i32::try_from(wanted.len() + unidentified).unwrap_or(i32::MAX);
+    counts.unreachable = i32::try_from(unidentified).unwrap_or(i32::MAX);
+    if unidentified > 0 {
+        problems.push(format!("{unidentified} not connected yet"));
+    }
+    for (name, spec) in wanted {
+        let delivery = there.iter().filter_map(|it| it.0.as_ref().ok()).find(|it| it.name_any() == *name);
+        let Some(status) = delivery.and_then(|delivery| delivery.status.as_ref()) else { continue };
+        let applied = status.applied.as_ref().filter(|applied| applied.artifact == spec.artifact);
+        let applied = applied.filter(|applied| status.attempted.is_none_or(|it| it == applied.inputs_digest));
+        let is_healthy = find_true(&status.conditions, condition_type::HEALTHY).is_some();
+        counts.applied += i32::from(applied.is_some());
+        counts.healthy += i32::from(applied.is_some() && is_healthy);
+        let not_ready =
+            status.conditions.iter().find(|c| c.type_ == condition_type::READY && c.status != ConditionStatus::True);
+        if let Some(not_ready) = not_ready {
+            counts.unreachable += i32::from([reason::UNREACHABLE, reason::LOST].contains(&not_ready.reason.as_str()));
+            problems.push(format!("{}: {}", spec.cluster, not_ready.reason));
+        }
+    }
+    // A condition is for people: the deliveries themselves say more.
+    let more = problems.len().saturating_sub(NAMED);
+    problems.truncate(NAMED);
+    if more > 0 {
+        problems.push(format!("and {more} more"));
+    }
+    Progress { counts, problems }
+}
+
+/// How many clusters a condition names.
+const NAMED: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(labels: serde_json::Value) -> EphemeralCluster {
+        serde_json::from_value(json!({
+            "metadata": {"name": "eu-1", "namespace": "fleet", "labels": labels},
+            "spec": {"connection": {"kubeConfig": {"secretRef": {"name": "eu-1"}}}},
+        }))
+        .unwrap()
+    }
+
+    fn overlay(selector: serde_json::Value) -> EnvironmentOverlay {
+        serde_json::from_value(json!({
+            "metadata": {"name": "web.prod", "namespace": "shop"},
+            "spec": {"application": "web", "environment": "prod", "clusterSelector": selector},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_cluster_is_chosen_by_its_environment_unless_the_overlay_says_otherwise() {
+        let prod = cluster(json!({label::ENVIRONMENT: "prod", "region": "eu"}));
+        let dev = cluster(json!({label::ENVIRONMENT: "dev", "region": "eu"}));
+        let by_default = overlay(json!(null));
+        assert!(selects(&by_default, &prod) && !selects(&by_default, &dev));
+        let by_region = overlay(json!({"matchLabels": {"region": "eu"}}));
+        assert!(selects(&by_region, &prod) && selects(&by_region, &dev));
+    }
+
+    #[test]
+    fn a_cluster_that_nobody_knows_yet_gets_nothing() {
+        let artifact: OverlayArtifact = serde_json::from_value(json!({
+            "digest": crate::digest::Digest::of("a"), "inputsDigest": crate::digest::Digest::of("i"), "objects": 1,
+        }))
+        .unwrap();
+        let mut cluster = cluster(json!({}));
+        assert_eq!(spec(&overlay(json!(null)), &cluster, &artifact, Some("1.0.0")), None);
+        cluster.status = Some(serde_json::from_value(json!({"clusterUID": "u"})).unwrap());
+        let spec = spec(&overlay(json!(null)), &cluster, &artifact, Some("1.0.0")).unwrap();
+        assert_eq!((spec.cluster.uid.as_str(), spec.target_namespace.as_str()), ("u", "shop"));
+        let progress = progress(&[], &BTreeMap::from([("web.prod.fleet.eu-1".into(), spec)]), 1);
+        assert_eq!(progress.counts, ClusterCounts { desired: 2, applied: 0, healthy: 0, unreachable: 1 });
+        assert_eq!(observations(&progress)[0].message, "0 of 2 clusters have what is wanted: 1 not connected yet");
+    }
+}

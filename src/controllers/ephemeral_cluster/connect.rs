@@ -1,0 +1,110 @@
+//! From an object to a cluster that answers.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+
+use super::key;
+use crate::{
+    api::{EphemeralCluster, reason},
+    cluster_plane::{Cluster, Identity, Unreachable, client, identify, kubeconfig},
+    controllers::{context::Context, outcome::Halt},
+    digest::Digest,
+    release::ClusterRef,
+};
+
+/// Why a cluster cannot be worked with.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The kubeconfig is missing, refused, or cannot work.
+    #[error("{message}")]
+    Kubeconfig {
+        /// One word.
+        reason: &'static str,
+        /// What is wrong, where, and what to do.
+        message: String,
+    },
+    /// The cluster does not let the plane in, or does not answer.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// The plane's own cluster could not be asked for the kubeconfig.
+    #[error("{}", .0.message)]
+    Halt(#[from] Halt),
+}
+
+impl Failure {
+    /// One word.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Kubeconfig { reason, .. } => reason,
+            Self::Unreachable(_) => reason::UNREACHABLE,
+            Self::Halt(_) => reason::INTERNAL,
+        }
+    }
+}
+
+/// The cluster that the object names, asked just now who it is. One that is still the same stays connected.
+pub async fn connect(context: &Context, object: &EphemeralCluster) -> Result<Arc<Cluster>, Failure> {
+    let bytes = kubeconfig(context, object).await?;
+    let digest = Digest::of(&bytes);
+    let connected = match context.fleet.last(&key(object)) {
+        Some(cluster) if *cluster.kubeconfig() == digest => Some(cluster),
+        _ => None,
+    };
+    if let Some(cluster) = connected {
+        let identity = ask(&cluster.client()).await?;
+        if identity.uid == cluster.reference().uid && identity.version == cluster.version() {
+            return Ok(cluster);
+        }
+        return Ok(Arc::new(made(context, object, identity, digest, cluster.client())));
+    }
+    let invalid = |error: kubeconfig::KubeconfigError| refused(object, reason::KUBECONFIG_INVALID, error.to_string());
+    let access = kubeconfig::read(&bytes, Timestamp::now()).map_err(invalid)?;
+    let client =
+        client(access.config).map_err(|error| refused(object, reason::KUBECONFIG_INVALID, error.to_string()))?;
+    let identity = ask(&client).await?;
+    Ok(Arc::new(made(context, object, identity, digest, client)))
+}
+
+fn made(
+    context: &Context,
+    object: &EphemeralCluster,
+    identity: Identity,
+    kubeconfig: Digest,
+    client: kube::Client,
+) -> Cluster {
+    let (namespace, name) = key(object);
+    let reference = ClusterRef { namespace, name, uid: identity.uid };
+    Cluster::new(reference, identity.version, kubeconfig, client, context.fleet.wake())
+}
+
+/// Who it is. One silence is no absence: packets get lost, and API servers restart.
+async fn ask(client: &kube::Client) -> Result<Identity, Unreachable> {
+    match identify(client).await {
+        Err(Unreachable::Silent(_)) => identify(client).await,
+        answer => answer,
+    }
+}
+
+/// The kubeconfig, as the Secret holds it.
+async fn kubeconfig(context: &Context, object: &EphemeralCluster) -> Result<Vec<u8>, Failure> {
+    let reference = &object.spec.connection.kube_config.secret_ref;
+    let namespace = object.namespace().unwrap_or_default();
+    let secret = context.api::<Secret>(&namespace).get_opt(&reference.name).await.map_err(Halt::from)?;
+    let Some(mut data) = secret.map(|secret| secret.data.unwrap_or_default()) else {
+        let problem = "it does not exist: create it, with the cluster's kubeconfig under the key value".to_owned();
+        return Err(refused(object, reason::KUBECONFIG_NOT_FOUND, problem));
+    };
+    let missing = |error: kubeconfig::KeyError| refused(object, reason::KUBECONFIG_NOT_FOUND, error.to_string());
+    let name = kubeconfig::secret_key(data.keys().map(String::as_str), reference.key.as_deref()).map_err(missing)?;
+    let name = name.to_owned();
+    Ok(data.remove(&name).unwrap_or_default().0)
+}
+
+fn refused(object: &EphemeralCluster, reason: &'static str, problem: String) -> Failure {
+    let secret = &object.spec.connection.kube_config.secret_ref.name;
+    let namespace = object.namespace().unwrap_or_default();
+    Failure::Kubeconfig { reason, message: format!("the kubeconfig in Secret {namespace}/{secret}: {problem}") }
+}
