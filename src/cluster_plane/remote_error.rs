@@ -303,7 +303,7 @@ fn invalid(message: &str, causes: &[StatusCause], object: &ObjectId) -> (Failure
     }
     let hide = object.kind == "Secret";
     if causes.iter().all(|cause| is_immutability(&cause.message)) {
-        let fields: Vec<_> = causes.iter().map(|cause| immutable(cause)).collect();
+        let fields: Vec<_> = causes.iter().map(immutable).collect();
         let advice = "set spec.delivery.force of the overlay to let the plane delete the object and make it anew";
         return (FailureKind::ImmutableField, format!("{} cannot be changed; {advice}", fields.join(" and ")));
     }

@@ -113,7 +113,13 @@ impl Tree {
             },
             Event::Scalar(text, style, anchor, tag) => {
                 refuse_decoration(anchor, tag.as_deref())?;
-                self.put(if style == ScalarStyle::Plain { plain(&text)? } else { Value::String(text.into_owned()) })
+                if style != ScalarStyle::Plain {
+                    return self.put(Value::String(text.into_owned()));
+                }
+                if text == "<<" && self.awaits_key() {
+                    return Err("a merge key: write out what it stands for");
+                }
+                self.put(plain(&text)?)
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => Err("an alias: write out what it stands for"),
             _ => Ok(()),
@@ -121,7 +127,7 @@ impl Tree {
     }
 
     fn open(&mut self, collection: Open) -> Result<(), &'static str> {
-        if matches!(self.open.last(), Some(Open::Map(_, None))) {
+        if self.awaits_key() {
             return Err("a key that is no text");
         }
         if self.open.len() == MAX_DEPTH {
@@ -129,6 +135,10 @@ impl Tree {
         }
         self.open.push(collection);
         Ok(())
+    }
+
+    fn awaits_key(&self) -> bool {
+        matches!(self.open.last(), Some(Open::Map(_, None)))
     }
 
     fn put(&mut self, value: Value) -> Result<(), &'static str> {
@@ -174,7 +184,6 @@ fn plain(text: &str) -> Result<Value, &'static str> {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Value::Bool(true),
         "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Value::Bool(false),
-        "<<" => return Err("a merge key: write out what it stands for"),
         ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" | "-.inf" | "-.Inf"
         | "-.INF" => return Err("a number that JSON does not have"),
         _ => match text.as_bytes()[0] {
@@ -295,6 +304,7 @@ mod tests {
             ("12:30:45", json!("12:30:45")),
             ("null", Value::Null),
             ("nUll", json!("nUll")),
+            ("<<", json!("<<")),
             ("|\n  yes\n", json!("yes\n")),
         ] {
             let read = read(&format!("a: {text}"));
