@@ -4,6 +4,7 @@
 #[path = "../charts/samples.rs"]
 mod chart_samples;
 mod golden;
+mod read_back;
 mod samples;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
