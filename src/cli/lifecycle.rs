@@ -1,5 +1,6 @@
 //! `orbit lifecycle`: where every version of an application is, and how it came there.
 
+mod clusters;
 mod table;
 
 use anyhow::bail;
@@ -16,6 +17,9 @@ pub struct Args {
     /// Only this version
     #[arg(long = "version", short = 'V', value_name = "VERSION")]
     version: Option<String>,
+    /// Also the deployments that were removed, and those to clusters that are lost
+    #[arg(long)]
+    all: bool,
     /// How many events to show at most, the newest ones
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -62,7 +66,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             break;
         }
     }
-    let Some(lifecycle) = lifecycle else { return Ok(()) };
+    let Some(mut lifecycle) = lifecycle else { return Ok(()) };
     if let Some(version) = &args.version
         && lifecycle.releases.is_empty()
         && lifecycle.events.items.is_empty()
@@ -73,13 +77,18 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             lifecycle.application
         );
     }
-    let text = text(&lifecycle, args.output)?;
+    let known = lifecycle.deployments.len();
+    if !args.all {
+        lifecycle.deployments.retain(|deployment| !clusters::is_gone(deployment));
+    }
+    let hidden = known - lifecycle.deployments.len();
+    let text = text(&lifecycle, hidden, args.output)?;
     Ok(output::print(format!("{}\n", text.trim_end()))?)
 }
 
-fn text(lifecycle: &Lifecycle, format: Format) -> anyhow::Result<String> {
+fn text(lifecycle: &Lifecycle, hidden: usize, format: Format) -> anyhow::Result<String> {
     Ok(match format {
-        Format::Table => table::of(lifecycle),
+        Format::Table => table::of(lifecycle, hidden),
         Format::Json => serde_json::to_string_pretty(lifecycle)?,
         Format::Yaml => serde_yaml::to_string(lifecycle)?,
     })

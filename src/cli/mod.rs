@@ -7,6 +7,7 @@ mod kubeconfig;
 mod lifecycle;
 mod output;
 mod plane;
+mod text;
 mod upload;
 mod verify;
 mod viewport;

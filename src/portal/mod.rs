@@ -5,8 +5,13 @@
 //! | `GET /applications/{application}/lifecycle?version=` | [`Lifecycle`](crate::viewport::Lifecycle), its events in pages |
 //! | `GET /images/{digest}` | where the image is now: a page of [`Place`](crate::viewport::Place) |
 //! | `GET /images/{digest}/releases` | a page of [`Holder`](crate::viewport::Holder) |
+//! | `GET /images/{digest}/deployments?ever=` | which clusters run it: a page of [`Deployment`](crate::viewport::Deployment) |
+//! | `GET /clusters?uid=&ever=` | what runs in which cluster: a page of the same, cluster by cluster |
+//! | `GET /clusters/{clusterNamespace}/{cluster}?uid=&ever=` | the same of one cluster; of all that had the name, without `uid` |
 //! | `GET /environments/{environment}` | what runs there: a page of [`Environment`](crate::viewport::Environment) |
 //! | `GET /uploads?user=` | a page of [`Upload`](crate::viewport::Upload), the newest first |
+//!
+//! With `ever=true` what was is told beside what is: of clusters that are gone too.
 //!
 //! Lists take `limit` (1 to 200, else 50) and `continue`, and answer `{items, continue}`. Refusals are problem details
 //! (RFC 9457): 400 for what cannot be understood, 403 from elsewhere, 404 for an application that has no history, 503
@@ -37,6 +42,9 @@ pub fn router(viewport: Viewport) -> Router {
         .route("/applications/{application}/lifecycle", get(reads::lifecycle))
         .route("/images/{digest}", get(reads::image_places))
         .route("/images/{digest}/releases", get(reads::image_holders))
+        .route("/images/{digest}/deployments", get(reads::image_deployments))
+        .route("/clusters", get(reads::clusters))
+        .route("/clusters/{cluster_namespace}/{cluster}", get(reads::cluster))
         .route("/environments/{environment}", get(reads::environment))
         .route("/uploads", get(reads::uploads))
         .method_not_allowed_fallback(async || Problem::read_only());

@@ -13,7 +13,9 @@ use super::problem::Problem;
 use crate::{
     digest::Digest,
     release::ApplicationKey,
-    viewport::{Environment, Holder, Lifecycle, MAX_LIMIT, Page, PageRequest, Place, Upload, Viewport},
+    viewport::{
+        Clusters, Deployment, Environment, Holder, Lifecycle, MAX_LIMIT, Page, PageRequest, Place, Upload, Viewport,
+    },
 };
 
 type Answer<T> = Result<Json<T>, Problem>;
@@ -29,6 +31,9 @@ pub struct Parameters {
     after: Option<String>,
     version: Option<String>,
     user: Option<String>,
+    uid: Option<String>,
+    #[serde(default)]
+    ever: bool,
 }
 
 impl Parameters {
@@ -89,6 +94,42 @@ pub async fn image_holders(
 ) -> Answer<Page<Holder>> {
     let (namespace, text) = path(named)?;
     Ok(Json(viewport.image_holders(&namespace, &digest(&text)?, &query(asked)?.page()?).await?))
+}
+
+/// `GET …/images/{digest}/deployments`
+pub async fn image_deployments(
+    State(viewport): State<Viewport>,
+    named: Named<(String, String)>,
+    asked: Asked,
+) -> Answer<Page<Deployment>> {
+    let (namespace, text) = path(named)?;
+    let parameters = query(asked)?;
+    let page = parameters.page()?;
+    Ok(Json(viewport.image_deployments(&namespace, &digest(&text)?, parameters.ever, &page).await?))
+}
+
+/// `GET …/clusters`
+pub async fn clusters(
+    State(viewport): State<Viewport>,
+    named: Named<String>,
+    asked: Asked,
+) -> Answer<Page<Deployment>> {
+    let namespace = path(named)?;
+    let parameters = query(asked)?;
+    let clusters = Clusters { name: None, uid: parameters.uid.clone() };
+    Ok(Json(viewport.cluster_deployments(&namespace, &clusters, parameters.ever, &parameters.page()?).await?))
+}
+
+/// `GET …/clusters/{clusterNamespace}/{cluster}`
+pub async fn cluster(
+    State(viewport): State<Viewport>,
+    named: Named<(String, String, String)>,
+    asked: Asked,
+) -> Answer<Page<Deployment>> {
+    let (namespace, cluster_namespace, cluster) = path(named)?;
+    let parameters = query(asked)?;
+    let clusters = Clusters { name: Some((cluster_namespace, cluster)), uid: parameters.uid.clone() };
+    Ok(Json(viewport.cluster_deployments(&namespace, &clusters, parameters.ever, &parameters.page()?).await?))
 }
 
 /// `GET …/environments/{environment}`

@@ -131,7 +131,8 @@ async fn what_cannot_be_answered_is_told() {
         ("/uploads?limit=many", StatusCode::BAD_REQUEST, "limit"),
         ("/uploads?usr=maria", StatusCode::BAD_REQUEST, "usr"),
         ("/uploads?continue=x", StatusCode::BAD_REQUEST, "begin without it"),
-        ("/clusters", StatusCode::NOT_FOUND, "nothing under this path"),
+        ("/uploads?ever=perhaps", StatusCode::BAD_REQUEST, "ever"),
+        ("/nowhere", StatusCode::NOT_FOUND, "nothing under this path"),
     ] {
         let (found, problem) = bench.get(path).await;
         assert_eq!(found, status, "{path}");

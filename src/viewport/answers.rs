@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::release::ClusterRef;
+
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page<T> {
@@ -22,11 +24,16 @@ pub struct Lifecycle {
     pub namespace: String,
     /// The application.
     pub application: String,
-    /// The newest releases first; older ones only where an environment runs them. Of the one version that was asked
-    /// for, if one was.
+    /// The newest releases first; older ones only where an environment or a cluster runs them. Of the one version that
+    /// was asked for, if one was.
     pub releases: Vec<Release>,
     /// What each environment runs now, in the order of their names.
     pub environments: Vec<Environment>,
+    /// How each environment stands in each cluster it was ever deployed to, in the order of their names: the attempt
+    /// that is current there, and before it the one that runs until that does. Of the one version that was asked for,
+    /// if one was.
+    #[serde(default)]
+    pub deployments: Vec<Deployment>,
     /// What happened, the newest first.
     pub events: Page<LifecycleEvent>,
 }
@@ -178,6 +185,56 @@ pub struct LifecycleEvent {
     /// What else there is to say, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+/// An attempt to run an environment of an application in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deployment {
+    /// The application.
+    pub application: String,
+    /// The environment.
+    pub environment: String,
+    /// The cluster. One that was made anew under the same name has another UID.
+    pub cluster: ClusterRef,
+    /// Which attempt in this place it is, from 1.
+    pub attempt: i64,
+    /// The version; none where the environment's overlay brings manifests of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Digest of the rendered artifact.
+    pub artifact: String,
+    /// Digests of the images it runs, as far as they are pinned.
+    pub images: Vec<String>,
+    /// How far it got: `requested`, `applied`, `healthy`, `degraded`, `failed`, `rolledBack`, `removed` or `lost`.
+    pub state: String,
+    /// Since when.
+    pub since: String,
+    /// What else there is to say of the state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Whether it is the last attempt in this place.
+    pub current: bool,
+    /// Whether its objects are in the cluster, as far as the plane knows.
+    pub running: bool,
+    /// When it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_at: Option<String>,
+    /// When the cluster last took all of its objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied_at: Option<String>,
+    /// When it last became healthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthy_at: Option<String>,
+    /// When it last stopped being healthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub degraded_at: Option<String>,
+    /// When it last failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<String>,
+    /// When another took its place, or it was removed, or the cluster lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<String>,
 }
 
 /// A place where an image is now: an environment of an application whose rendering runs it.

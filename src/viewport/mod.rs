@@ -22,10 +22,12 @@ mod store;
 mod verify;
 
 pub use answers::{
-    Environment, Holder, Image, Lifecycle, LifecycleEvent, Page, Place, Release, Rendered, RenderedImage, Upload,
+    Deployment, Environment, Holder, Image, Lifecycle, LifecycleEvent, Page, Place, Release, Rendered, RenderedImage,
+    Upload,
 };
 pub use error::ViewportError;
 pub use paging::{MAX_LIMIT, PageRequest};
 pub use projector::{Behind, Projector, ProjectorError, Status, behind};
+pub use queries::Clusters;
 pub use store::{Cursor, Viewport, open};
 pub use verify::verify;

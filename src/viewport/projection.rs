@@ -4,6 +4,8 @@
 //! first, no number that a database makes up. Raise [`PROJECTION_VERSION`](super::schema::PROJECTION_VERSION) with
 //! every change here.
 
+mod deployments;
+
 use super::{
     change::{Change, Value, Values},
     schema::{
@@ -13,7 +15,7 @@ use super::{
 };
 use crate::{
     api::{ImageSource, OverlayImage},
-    chart_store::{Event, Fact},
+    chart_store::{Deployment, Event, Fact},
     digest::Digest,
     release::{ChartRecord, Description, Release, StoredImage},
 };
@@ -63,8 +65,7 @@ pub fn project(event: &Event) -> Vec<Change> {
                 ("purged_by", event.actor.as_str().into()),
             ],
         ),
-        // For now part of the list of events only.
-        Fact::Deployment(_) => {}
+        Fact::Deployment(fact) => changes.deployed(fact),
         // A newer program's: part of the history, and no more than that to this one.
         Fact::Unknown(_) => {}
     }
@@ -79,26 +80,26 @@ struct Changes<'a> {
 
 impl Changes<'_> {
     /// The values, after those that name the event's application.
-    fn of_application<const N: usize>(&self, values: [(&'static str, Value); N]) -> Values {
+    fn of_application(&self, values: impl IntoIterator<Item = (&'static str, Value)>) -> Values {
         let key = &self.event.key;
         let application =
             [("namespace", key.namespace.as_str().into()), ("application", key.application.as_str().into())];
         application.into_iter().chain(values).collect()
     }
 
-    fn add<const N: usize>(&mut self, table: &'static Table, values: [(&'static str, Value); N]) {
+    fn add(&mut self, table: &'static Table, values: impl IntoIterator<Item = (&'static str, Value)>) {
         self.made.push(Change::Add(table, self.of_application(values)));
     }
 
-    fn put<const N: usize>(&mut self, table: &'static Table, values: [(&'static str, Value); N]) {
+    fn put(&mut self, table: &'static Table, values: impl IntoIterator<Item = (&'static str, Value)>) {
         self.made.push(Change::Put(table, self.of_application(values)));
     }
 
-    fn set<const N: usize>(&mut self, table: &'static Table, values: [(&'static str, Value); N]) {
+    fn set(&mut self, table: &'static Table, values: impl IntoIterator<Item = (&'static str, Value)>) {
         self.made.push(Change::Set(table, self.of_application(values)));
     }
 
-    fn remove<const N: usize>(&mut self, table: &'static Table, values: [(&'static str, Value); N]) {
+    fn remove(&mut self, table: &'static Table, values: impl IntoIterator<Item = (&'static str, Value)>) {
         self.made.push(Change::Remove(table, self.of_application(values)));
     }
 
@@ -315,7 +316,10 @@ fn detail(fact: &Fact) -> Option<String> {
         Fact::Selected { reason, .. } => text(reason),
         Fact::Rendered { objects, .. } => Some(format!("{objects} objects")),
         Fact::UploadDeleted { upload, retention_policy, .. } => Some(format!("{upload}, {retention_policy:?}")),
-        Fact::Deployment(deployment) => deployment.detail.clone(),
+        Fact::Deployment(Deployment { cluster, state, detail, .. }) => {
+            let place = format!("{} in {cluster}", state.as_str());
+            Some(detail.as_ref().map_or_else(|| place.clone(), |detail| format!("{place}: {detail}")))
+        }
         Fact::EnvironmentRemoved { .. } | Fact::Purged { .. } | Fact::Unknown(_) => None,
     }
 }

@@ -6,7 +6,7 @@
 
 /// The version of [`project`](super::project): what was projected by an older one is made anew. Raise it with every
 /// change of what an event becomes.
-pub const PROJECTION_VERSION: i64 = 2;
+pub const PROJECTION_VERSION: i64 = 3;
 
 /// A table.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ const fn number(name: &'static str) -> Column {
 }
 
 /// Every table that events are projected into; that of the cursors is the first.
-pub const TABLES: [&Table; 14] = [
+pub const TABLES: [&Table; 15] = [
     &CURSORS,
     &APPLICATIONS,
     &RELEASES,
@@ -69,6 +69,7 @@ pub const TABLES: [&Table; 14] = [
     &OVERLAYS,
     &OVERLAY_IMAGES,
     &DEPLOYMENTS,
+    &DEPLOYMENT_IMAGES,
     &EVENTS,
 ];
 
@@ -253,23 +254,48 @@ pub const OVERLAY_IMAGES: Table = Table {
     ],
 };
 
-/// What ran in which cluster: for the Cluster Plane. Nothing writes it yet.
+/// Every attempt to run an environment in a cluster, and how far it got. One is current in each place; its objects, or
+/// those of the one before it, are running there.
 pub const DEPLOYMENTS: Table = Table {
     name: "deployments",
-    key: 5,
+    key: 7,
     columns: &[
         text("namespace", 63),
         text("application", 63),
         text("environment", 63),
-        text("cluster_name", 255),
-        number("seq"),
+        text("cluster_namespace", 63),
+        text("cluster_name", 63),
+        text("cluster_uid", 63),
+        number("attempt"),
         text("version", 128),
-        text("image_digest", 71),
+        text("artifact", 71),
         text("state", 32),
+        text("since", 32),
+        text("detail", 1024),
+        number("is_current"),
+        number("is_running"),
         text("requested_at", 32),
         text("applied_at", 32),
         text("healthy_at", 32),
+        text("degraded_at", 32),
+        text("failed_at", 32),
         text("ended_at", 32),
+    ],
+};
+
+/// The images that a deployment runs, as far as they are pinned.
+pub const DEPLOYMENT_IMAGES: Table = Table {
+    name: "deployment_images",
+    key: 8,
+    columns: &[
+        text("namespace", 63),
+        text("digest", 71),
+        text("application", 63),
+        text("environment", 63),
+        text("cluster_namespace", 63),
+        text("cluster_name", 63),
+        text("cluster_uid", 63),
+        number("attempt"),
     ],
 };
 

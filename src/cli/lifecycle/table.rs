@@ -1,12 +1,14 @@
-//! A lifecycle for people: a matrix of versions and environments, then what happened.
+//! A lifecycle for people: a matrix of versions and environments, what runs in which cluster, then what happened.
 
 use comfy_table::{Table, presets};
 
+use super::clusters;
+use crate::cli::text::printable;
 use crate::viewport::{Environment, Lifecycle, LifecycleEvent, Release};
 
-/// Both tables, the events in the order in which they happened.
-pub fn of(lifecycle: &Lifecycle) -> String {
-    let Lifecycle { namespace, application, releases, environments, events } = lifecycle;
+/// All tables, the events in the order in which they happened. `hidden` deployments that are gone are left out.
+pub fn of(lifecycle: &Lifecycle, hidden: usize) -> String {
+    let Lifecycle { namespace, application, releases, environments, events, .. } = lifecycle;
     let mut text = format!("{namespace}/{application}\n\n");
     if releases.is_empty() {
         text.push_str("No release is stored.\n");
@@ -15,6 +17,7 @@ pub fn of(lifecycle: &Lifecycle) -> String {
         text.push_str(LEGEND);
     }
     text.push('\n');
+    text.push_str(&clusters::of(lifecycle, hidden));
     text.push_str(&history(&events.items));
     if events.next.is_some() {
         text.push_str("Older events are left out: --limit shows more.\n");
@@ -92,7 +95,7 @@ fn history(events: &[LifecycleEvent]) -> String {
     table(head.to_vec(), rows)
 }
 
-fn table(head: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> String {
+pub fn table(head: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(head).add_rows(rows);
     for column in table.column_iter_mut() {
@@ -102,7 +105,7 @@ fn table(head: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> String {
 }
 
 /// `2026-01-02T03:04:05.678Z` to the second, as a person reads it.
-fn time(rfc3339: &str) -> String {
+pub fn time(rfc3339: &str) -> String {
     let seconds = rfc3339.split_once('.').map_or(rfc3339, |(seconds, _)| seconds);
     printable(&seconds.replace('T', " "))
 }
@@ -122,11 +125,6 @@ fn shortened(text: &str) -> String {
         }
     };
     text.split(' ').map(word).collect::<Vec<_>>().join(" ")
-}
-
-/// What others wrote, without what would move a terminal's cursor.
-fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 
 #[cfg(test)]
@@ -184,14 +182,14 @@ mod tests {
 
     #[test]
     fn people_see_what_is_where_and_how_it_came_there() {
-        insta::assert_snapshot!(of(&lifecycle()));
+        insta::assert_snapshot!(of(&lifecycle(), 0));
     }
 
     #[test]
     fn an_application_without_a_release_has_a_history_too() {
         let mut lifecycle = lifecycle();
         (lifecycle.releases, lifecycle.environments, lifecycle.events.next) = (Vec::new(), Vec::new(), None);
-        let text = of(&lifecycle);
+        let text = of(&lifecycle, 0);
         assert!(
             text.contains("No release is stored.") && text.contains("promoted") && !text.contains("--limit"),
             "{text}"

@@ -8,9 +8,12 @@ use serde_json::json;
 use super::*;
 use crate::{
     api::{ReferenceSource, RetentionPolicy, SelectionReason, Workload},
-    chart_store::SCHEMA_VERSION,
-    release::{ApplicationKey, ImagePlatform},
-    viewport::{change::Rows, schema::TABLES},
+    chart_store::{DeploymentState, SCHEMA_VERSION},
+    release::{ApplicationKey, ClusterRef, ImagePlatform},
+    viewport::{
+        change::Rows,
+        schema::{DEPLOYMENT_IMAGES, DEPLOYMENTS, TABLES},
+    },
 };
 
 /// A journal of these facts, a second apart.
@@ -99,6 +102,22 @@ fn removed() -> Fact {
     Fact::EnvironmentRemoved { environment: "prod".into() }
 }
 
+/// A deployment, numbered as the store numbers it.
+fn deployed(version: &str, state: DeploymentState, attempt: u64, replaces: Option<u64>) -> Fact {
+    Fact::Deployment(Deployment {
+        environment: "prod".into(),
+        cluster: ClusterRef::new("fleet", "eu-1", "7b0c"),
+        version: Some(version.into()),
+        artifact: Digest::of(version),
+        images: vec![Digest::of(format!("image of {version}"))],
+        state,
+        inventory: None,
+        detail: None,
+        attempt,
+        replaces,
+    })
+}
+
 #[test]
 fn a_release_is_found_by_each_of_its_images_digests_once() {
     let rows = rows([stored("1.0.0")]);
@@ -168,6 +187,46 @@ fn every_rendering_stays_with_its_images() {
 }
 
 #[test]
+fn an_attempt_runs_until_another_does() {
+    use DeploymentState::{Applied, Failed, Healthy, Requested};
+    let mut facts = vec![
+        deployed("1.0.0", Requested, 1, None),
+        deployed("1.0.0", Applied, 1, None),
+        deployed("1.0.0", Healthy, 1, None),
+        deployed("2.0.0", Requested, 2, None),
+    ];
+    let now = |facts: &[Fact]| {
+        columns(
+            &rows(facts.to_vec()),
+            &DEPLOYMENTS,
+            &["version", "state", "is_current", "is_running", "applied_at", "ended_at"],
+        )
+    };
+    let (second, fifth) = ("2026-01-02T03:04:07.000Z", "2026-01-02T03:04:10.000Z");
+    let first = |is_running: &'static str, ended_at| ["1.0.0", "healthy", "0", is_running, second, ended_at];
+    assert_eq!(now(&facts), [first("1", "-"), ["2.0.0", "requested", "1", "-", "-", "-"]]);
+    facts.push(deployed("2.0.0", Applied, 2, Some(1)));
+    assert_eq!(now(&facts), [first("0", fifth), ["2.0.0", "applied", "1", "1", fifth, "-"]]);
+    facts.push(deployed("2.0.0", Failed, 2, None));
+    assert_eq!(now(&facts), [first("0", fifth), ["2.0.0", "failed", "1", "1", fifth, "-"]]);
+    let images = columns(&rows(facts), &DEPLOYMENT_IMAGES, &["attempt", "digest"]);
+    let digest = |version: &str| Digest::of(format!("image of {version}")).to_string();
+    assert_eq!(images, [["1".to_owned(), digest("1.0.0")], ["2".to_owned(), digest("2.0.0")]]);
+}
+
+#[test]
+fn a_cluster_that_comes_back_takes_its_end_back() {
+    use DeploymentState::{Applied, Healthy, Lost};
+    let mut facts = vec![deployed("1.0.0", Applied, 1, None), deployed("1.0.0", Lost, 1, None)];
+    let now = |facts: &[Fact]| {
+        columns(&rows(facts.to_vec()), &DEPLOYMENTS, &["state", "is_current", "is_running", "ended_at"]).concat()
+    };
+    assert_eq!(now(&facts), ["lost", "1", "0", "2026-01-02T03:04:07.000Z"]);
+    facts.push(deployed("1.0.0", Healthy, 1, None));
+    assert_eq!(now(&facts), ["healthy", "1", "1", "-"]);
+}
+
+#[test]
 fn deletion_and_purging_leave_what_was() {
     let Fact::Stored { release } = stored("1.0.0") else { unreachable!() };
     let release_digest = release.digest;
@@ -215,7 +274,15 @@ fn what_a_newer_program_says_is_history_and_nothing_else() {
 
 #[test]
 fn the_same_event_becomes_the_same_changes_of_its_own_application() {
-    let facts = [stored("1.0.0"), described(&["prod"], &[("a", "b")]), selected("1.0.0"), rendered("1.0.0"), removed()];
+    let facts = [
+        stored("1.0.0"),
+        described(&["prod"], &[("a", "b")]),
+        selected("1.0.0"),
+        rendered("1.0.0"),
+        deployed("1.0.0", DeploymentState::Applied, 3, Some(2)),
+        deployed("1.0.0", DeploymentState::Lost, 3, Some(2)),
+        removed(),
+    ];
     for event in journal(facts) {
         assert_eq!(project(&event), project(&event));
         for change in project(&event) {

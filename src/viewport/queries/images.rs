@@ -108,7 +108,7 @@ impl Viewport {
 }
 
 /// The digests of the images that go by this one.
-async fn images_of(
+pub(super) async fn images_of(
     database: &Database,
     connection: &mut AnyConnection,
     namespace: &str,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::{AnyConnection, any::AnyRow};
 
 use super::{
-    Select,
+    Select, deployments,
     environments::{self, ENVIRONMENT},
     maybe, metadata, number, text,
 };
@@ -13,7 +13,7 @@ use crate::{
     release::ApplicationKey,
     viewport::{
         Viewport,
-        answers::{Environment, Image, Lifecycle, LifecycleEvent, Page, Release},
+        answers::{Deployment, Environment, Image, Lifecycle, LifecycleEvent, Page, Release},
         change::Value,
         database::Database,
         error::ViewportError,
@@ -54,11 +54,12 @@ impl Viewport {
             return Ok(None);
         }
         let environments = environments_of(database, &mut lease, key).await?;
-        let releases = releases(database, &mut lease, key, version, &environments).await?;
+        let deployments = deployments::standing(database, &mut lease, key, version).await?;
+        let releases = releases(database, &mut lease, key, version, (&environments, &deployments)).await?;
         let events = events(database, &mut lease, key, version, request).await?;
         lease.done();
         let ApplicationKey { namespace, application } = key.clone();
-        Ok(Some(Lifecycle { namespace, application, releases, environments, events }))
+        Ok(Some(Lifecycle { namespace, application, releases, environments, deployments, events }))
     }
 }
 
@@ -115,7 +116,7 @@ async fn releases(
     connection: &mut AnyConnection,
     key: &ApplicationKey,
     version: Option<&str>,
-    environments: &[Environment],
+    (environments, deployments): (&[Environment], &[Deployment]),
 ) -> Result<Vec<Release>, ViewportError> {
     const NEWEST: &str = "r.stored_seq DESC";
     let select = || Select::new(RELEASE, of(key));
@@ -130,6 +131,7 @@ async fn releases(
         let mut older: Vec<_> = environments
             .iter()
             .flat_map(|one| [one.version.as_deref(), one.rendered.as_ref().and_then(|it| it.version.as_deref())])
+            .chain(deployments.iter().filter(|one| one.ended_at.is_none()).map(|one| one.version.as_deref()))
             .flatten()
             .filter(|version| !releases.iter().any(|release| release.version == *version))
             .collect();

@@ -1,9 +1,12 @@
 //! What can be asked of the Viewport. Every question is about one namespace: namespaces are tenants.
 
+mod deployments;
 mod environments;
 mod images;
 mod lifecycle;
 mod uploads;
+
+pub use deployments::Clusters;
 
 use std::collections::BTreeMap;
 

@@ -2,8 +2,8 @@
 
 use orbit_plane::{
     digest::Digest,
-    release::ApplicationKey,
-    viewport::{Page, PageRequest},
+    release::{ApplicationKey, ClusterRef},
+    viewport::{Clusters, Deployment, Page, PageRequest},
 };
 use pretty_assertions::assert_eq;
 
@@ -145,6 +145,102 @@ pub async fn who_uploaded_what(under: Under) {
     assert_eq!(under.viewport.uploads("other", Some("maria"), &first()).await.unwrap().items, []);
 }
 
+pub async fn what_runs_in_which_cluster(under: Under) {
+    under.record(&web(), everything()).await;
+    under.record(&ApplicationKey::new("shop", "api"), rolled_out("dev", &cluster("eu-1"), "0.1.0", "web:1.4.0")).await;
+    under
+        .record(&ApplicationKey::new("other", "web"), rolled_out("prod", &cluster("eu-1"), "9.0.0", "web:1.4.0"))
+        .await;
+    under.catch_up().await;
+    let viewport = &under.viewport;
+    let said = |deployments: &[Deployment]| -> Vec<String> {
+        let line = |one: &Deployment| {
+            let Deployment { application, environment, cluster, attempt, state, .. } = one;
+            let version = one.version.as_deref().unwrap_or("-");
+            let stands = match (one.current, one.running) {
+                (true, true) => "current, running",
+                (true, false) => "current",
+                (false, true) => "running",
+                (false, false) => "past",
+            };
+            format!("{application} {environment} {} #{attempt} {version} {state} {stands}", cluster.name)
+        };
+        deployments.iter().map(line).collect()
+    };
+
+    let lifecycle = viewport.lifecycle(&web(), None, &first()).await.unwrap().unwrap();
+    assert_eq!(
+        said(&lifecycle.deployments),
+        [
+            "web prod eu-1 #3 1.4.0 healthy current, running",
+            "web prod us-1 #2 1.5.0 lost current",
+            "web prod us-2 #1 1.4.0 removed current",
+        ]
+    );
+    let healthy = &lifecycle.deployments[0];
+    assert_eq!(healthy.images, [image("web:1.4.0").digest.to_string()]);
+    assert_eq!((healthy.detail.as_deref(), &healthy.cluster), (Some("healthy of it"), &cluster("eu-1")));
+    assert_eq!((healthy.healthy_at.as_deref(), healthy.ended_at.as_deref()), (Some(healthy.since.as_str()), None));
+    let of_one = viewport.lifecycle(&web(), Some("1.5.0"), &first()).await.unwrap().unwrap();
+    assert_eq!(said(&of_one.deployments), ["web prod us-1 #2 1.5.0 lost current"]);
+
+    // By any of the image's digests: where it runs, and where it ever did.
+    let platform = image("web:1.4.0").platforms[1].clone();
+    for digest in [image("web:1.4.0").digest, platform.manifest, platform.config] {
+        let now = viewport.image_deployments("shop", &digest, false, &first()).await.unwrap();
+        assert_eq!(
+            said(&now.items),
+            ["api dev eu-1 #1 0.1.0 healthy current, running", "web prod eu-1 #3 1.4.0 healthy current, running"]
+        );
+        let ever = viewport.image_deployments("shop", &digest, true, &first()).await.unwrap();
+        assert_eq!(
+            said(&ever.items),
+            [
+                "api dev eu-1 #1 0.1.0 healthy current, running",
+                "web prod eu-1 #1 1.4.0 healthy past",
+                "web prod eu-1 #3 1.4.0 healthy current, running",
+                "web prod us-1 #1 1.4.0 healthy past",
+                "web prod us-2 #1 1.4.0 removed current",
+            ]
+        );
+    }
+    let failed = viewport.image_deployments("shop", &image("web:1.5.0").digest, true, &first()).await.unwrap();
+    assert_eq!(said(&failed.items), ["web prod eu-1 #2 1.5.0 rolledBack past", "web prod us-1 #2 1.5.0 lost current"]);
+    let times = &failed.items[0];
+    assert!(
+        [&times.requested_at, &times.applied_at, &times.degraded_at, &times.failed_at, &times.ended_at]
+            .iter()
+            .all(|time| time.is_some())
+    );
+
+    // What runs where, and what ran in a cluster that is gone.
+    let clusters = async |clusters: Clusters, ever: bool| {
+        said(&viewport.cluster_deployments("shop", &clusters, ever, &first()).await.unwrap().items)
+    };
+    let everywhere = clusters(Clusters::default(), false).await;
+    assert_eq!(
+        everywhere,
+        ["api dev eu-1 #1 0.1.0 healthy current, running", "web prod eu-1 #3 1.4.0 healthy current, running"]
+    );
+    let gone = ["web prod us-1 #1 1.4.0 healthy past", "web prod us-1 #2 1.5.0 lost current"];
+    let by_name = Clusters { name: Some(("fleet".into(), "us-1".into())), uid: None };
+    let by_uid = Clusters { name: None, uid: Some("uid of us-1".into()) };
+    for by in [by_name, by_uid] {
+        assert_eq!(clusters(by.clone(), true).await, gone);
+        assert_eq!(clusters(by, false).await, [""; 0]);
+    }
+    // Another cluster that has the name now.
+    let anew = ClusterRef::new("fleet", "us-1", "another uid");
+    under.record(&web(), rolled_out("prod", &anew, "1.5.0", "web:1.5.0")).await;
+    under.catch_up().await;
+    let named =
+        |uid: Option<&str>| Clusters { name: Some(("fleet".into(), "us-1".into())), uid: uid.map(str::to_owned) };
+    assert_eq!(clusters(named(None), false).await, ["web prod us-1 #1 1.5.0 healthy current, running"]);
+    assert_eq!(clusters(named(Some("uid of us-1")), true).await, gone);
+    assert_eq!(clusters(named(None), true).await.len(), 3);
+    under.assert_faithful().await;
+}
+
 /// Every item of a list, page after page.
 async fn all<T>(limit: u32, mut fetch: impl AsyncFnMut(PageRequest) -> Page<T>) -> Vec<T> {
     let mut items = Vec::new();
@@ -165,6 +261,9 @@ pub async fn pages_are_the_whole_list(under: Under) {
         let key = ApplicationKey::new("shop", application);
         under.record(&key, released("1.0.0", "same")).await;
         under.record(&key, [("maria", stored("1.0.1", "same"))]).await;
+        under.record(&key, rolled_out("dev", &cluster("eu-1"), "1.0.0", "same")).await;
+        under.record(&key, rolled_out("dev", &cluster("eu-1"), "1.0.1", "same")).await;
+        under.record(&key, rolled_out("prod", &cluster("us-1"), "1.0.0", "same")).await;
     }
     under.catch_up().await;
     let viewport = &under.viewport;
@@ -178,10 +277,16 @@ pub async fn pages_are_the_whole_list(under: Under) {
             all(limit, async |page| viewport.image_holders("shop", &digest, &page).await.unwrap()).await,
             all(limit, async |page| viewport.environment("shop", "prod", &page).await.unwrap()).await,
             all(limit, async |page| viewport.uploads("shop", None, &page).await.unwrap()).await,
+            all(limit, async |page| viewport.image_deployments("shop", &digest, true, &page).await.unwrap()).await,
+            all(limit, async |page| {
+                viewport.cluster_deployments("shop", &Clusters::default(), true, &page).await.unwrap()
+            })
+            .await,
         )
     };
     let whole = lists(200).await;
-    assert_eq!((whole.0.len(), whole.1.len(), whole.2.len(), whole.3.len(), whole.4.len()), (8, 10, 10, 5, 10));
+    assert_eq!((whole.0.len(), whole.1.len(), whole.2.len(), whole.3.len(), whole.4.len()), (17, 10, 10, 5, 10));
+    assert_eq!((whole.5.len(), whole.6.len()), (15, 15));
     for limit in [1, 2, 3, 5] {
         assert_eq!(lists(limit).await, whole);
     }

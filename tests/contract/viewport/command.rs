@@ -60,11 +60,23 @@ pub async fn the_lifecycle_is_shown(under: Under) {
         assert!(shows.iter().all(|text| row(version).contains(text)), "{version} {shows:?}\n{table}");
     }
     assert!(row("1.6.0").contains("purged"), "{table}");
+    let prod = |table: &str| table.lines().find(|line| line.starts_with("prod")).map(str::to_owned);
+    assert!(prod(&table).unwrap().contains("1.4.0") && prod(&table).unwrap().contains("healthy"), "{table}");
+    assert!(table.contains("fleet/eu-1") && table.contains("2 removed or lost: --all shows them"), "{table}");
+    let (_, all) = run(lifecycle("web").arg("--all")).await;
+    for shown in ["lost 2", "removed 2", "prod in fleet/us-1 is lost: lost of it"] {
+        assert!(all.contains(shown) && !table.contains(shown), "{shown}\n{all}");
+    }
     let events: Vec<_> = under.store.events(&web(), 0, 100).await.unwrap();
     let (_, json) = run(lifecycle("web").args(["-o", "json", "--limit", "1000"])).await;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["events"]["items"].as_array().unwrap().len(), events.len());
     assert_eq!(json["events"]["items"][0]["hash"], events.last().unwrap().hash().to_string());
+    assert_eq!(json["deployments"].as_array().unwrap().len(), 1);
+    assert_eq!(json["deployments"][0]["cluster"]["name"], "eu-1");
+    let (_, json) = run(lifecycle("web").args(["-o", "json", "--all"])).await;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["deployments"].as_array().unwrap().len(), 3);
     let (_, yaml) = run(lifecycle("web").args(["-o", "yaml", "--limit", "2", "--version", "1.5.0"])).await;
     let yaml: serde_json::Value = serde_yaml::from_str(&yaml).unwrap();
     assert_eq!(yaml["events"]["items"].as_array().unwrap().len(), 2);

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::{FutureExt, future::join_all};
 use orbit_plane::{
-    chart_store::{Event, Fact},
+    chart_store::{DeploymentState, Event, Fact},
     digest::Digest,
-    release::ApplicationKey,
+    release::{ApplicationKey, ClusterRef},
     settings::StoreSettings,
     viewport::{self, Cursor, PageRequest, Projector, ViewportError},
 };
@@ -200,6 +200,12 @@ pub async fn texts_longer_than_their_columns_are_cut(under: Under) {
     if let Fact::Rendered { images: own, .. } = &mut render {
         *own = images;
     }
+    let Fact::Deployment(mut deployment) = deployed("dev", &cluster("eu-1"), "1.0.0", "a", DeploymentState::Requested)
+    else {
+        unreachable!()
+    };
+    deployment.detail = Some(long.clone());
+    deployment.cluster = ClusterRef::new("n".repeat(70), "c".repeat(70), "u".repeat(70));
     let unknown: Fact =
         serde_json::from_value(json!({"transition": "ö".repeat(400), "version": long, "environment": long})).unwrap();
     let actor: &'static str = Box::leak(long.clone().into_boxed_str());
@@ -208,6 +214,7 @@ pub async fn texts_longer_than_their_columns_are_cut(under: Under) {
         Fact::Described { version: "1.0.0".into(), description },
         Fact::Charted { version: "1.0.0".into(), chart },
         render,
+        Fact::Deployment(deployment),
         unknown,
     ];
     under.record(&web(), facts.map(|fact| (actor, fact))).await;
@@ -251,6 +258,23 @@ pub async fn an_older_projection_is_made_anew_and_a_newer_one_left_alone(under: 
     assert_eq!(under.viewport.dump().await.unwrap(), whole);
 }
 
+pub async fn an_older_schema_is_brought_up_to_date(under: Under) {
+    under.record(&web(), everything()).await;
+    under.catch_up().await;
+    let whole = under.viewport.dump().await.unwrap();
+    // As it was when nothing wrote deployments yet.
+    let before = match under.settings.mysql_url {
+        Some(_) => include_str!("../../../migrations/viewport/mysql/0014_deployments.sql"),
+        None => include_str!("../../../migrations/viewport/sqlite/0014_deployments.sql"),
+    };
+    let undo = ["DROP TABLE deployment_images", "DROP TABLE deployments", before];
+    under.tamper(&undo).await;
+    under.tamper(&["DELETE FROM _sqlx_migrations WHERE version > 15", "UPDATE planes SET projection = 2"]).await;
+    let newer = under.another();
+    Projector::new(under.store.clone(), newer.clone()).catch_up().await.unwrap();
+    assert_eq!(newer.dump().await.unwrap(), whole);
+}
+
 pub async fn tampering_is_found(under: Under) {
     under.record(&web(), everything()).await;
     under.catch_up().await;
@@ -259,6 +283,8 @@ pub async fn tampering_is_found(under: Under) {
         ("UPDATE releases SET owner = 'jonas' WHERE version = '1.5.0'", "in releases"),
         ("DELETE FROM overlay_images WHERE position = 1", "in overlay_images"),
         ("DELETE FROM events WHERE seq = 3", "in events"),
+        ("UPDATE deployments SET state = 'healthy' WHERE state = 'rolledBack'", "in deployments"),
+        ("DELETE FROM deployment_images WHERE attempt = 3", "in deployment_images"),
         ("INSERT INTO release_environments VALUES ('shop', 'web', '1.4.0', 'moon')", "in release_environments"),
         ("INSERT INTO applications VALUES ('shop', 'ghost', NULL, NULL, NULL)", "is of no journal"),
         ("UPDATE cursors SET seq = 4", "is at event 4"),

@@ -6,9 +6,9 @@ use orbit_plane::{
     api::{
         ArchiveSource, ImageSource, Origin, OverlayImage, ReferenceSource, RetentionPolicy, SelectionReason, Workload,
     },
-    chart_store::Fact,
+    chart_store::{Deployment, DeploymentState, Fact},
     digest::Digest,
-    release::{ApplicationKey, ChartRecord, Description, ImagePlatform, Release, StoredImage},
+    release::{ApplicationKey, ChartRecord, ClusterRef, Description, ImagePlatform, Release, StoredImage},
 };
 
 pub fn web() -> ApplicationKey {
@@ -101,6 +101,33 @@ pub fn removed(environment: &str) -> Fact {
     Fact::EnvironmentRemoved { environment: environment.into() }
 }
 
+pub fn cluster(name: &str) -> ClusterRef {
+    ClusterRef::new("fleet", name, format!("uid of {name}"))
+}
+
+/// Of what [`rendered`] tells of the same environment and version.
+pub fn deployed(environment: &str, cluster: &ClusterRef, version: &str, content: &str, state: DeploymentState) -> Fact {
+    Fact::Deployment(Deployment {
+        environment: environment.into(),
+        cluster: cluster.clone(),
+        version: Some(version.into()),
+        artifact: Digest::of(format!("artifact {environment} {version}")),
+        images: vec![image(content).digest],
+        state,
+        inventory: None,
+        detail: Some(format!("{} of it", state.as_str())),
+        attempt: 0,
+        replaces: None,
+    })
+}
+
+/// All the way of a version into a cluster.
+pub fn rolled_out(environment: &str, cluster: &ClusterRef, version: &str, content: &str) -> Vec<(&'static str, Fact)> {
+    use DeploymentState::{Applied, Healthy, Requested};
+    let states = [Requested, Applied, Healthy];
+    states.map(|state| ("orbit-plane", deployed(environment, cluster, version, content, state))).into()
+}
+
 pub fn upload_deleted(version: &str) -> Fact {
     Fact::UploadDeleted { upload: "web".into(), version: version.into(), retention_policy: RetentionPolicy::Retain }
 }
@@ -134,6 +161,26 @@ pub fn everything() -> Vec<(&'static str, Fact)> {
         ("maria", stored("1.6.0", "web.archive")),
         ("maria", purged("1.6.0", "web.archive")),
         ("orbit-plane", selected("dev", "1.5.0")),
+    ]);
+    // In one cluster 1.5.0 fails and is rolled back; another is lost while it goes there, a third one cleaned up.
+    let (eu, us, us_2) = (cluster("eu-1"), cluster("us-1"), cluster("us-2"));
+    let of =
+        |cluster, version, state| ("orbit-plane", deployed("prod", cluster, version, &format!("web:{version}"), state));
+    for cluster in [&eu, &us, &us_2] {
+        facts.extend(rolled_out("prod", cluster, "1.4.0", "web:1.4.0"));
+    }
+    facts.extend([
+        of(&eu, "1.5.0", DeploymentState::Requested),
+        of(&eu, "1.5.0", DeploymentState::Applied),
+        of(&eu, "1.5.0", DeploymentState::Degraded),
+        of(&eu, "1.5.0", DeploymentState::Failed),
+        of(&eu, "1.5.0", DeploymentState::RolledBack),
+    ]);
+    facts.extend(rolled_out("prod", &eu, "1.4.0", "web:1.4.0"));
+    facts.extend([
+        of(&us, "1.5.0", DeploymentState::Requested),
+        of(&us, "1.5.0", DeploymentState::Lost),
+        of(&us_2, "1.4.0", DeploymentState::Removed),
     ]);
     facts
 }

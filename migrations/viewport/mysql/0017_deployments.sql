@@ -1,0 +1,28 @@
+-- Every attempt to run an environment in a cluster, and how far it got.
+CREATE TABLE IF NOT EXISTS deployments (
+    namespace         VARCHAR(63) NOT NULL,
+    application       VARCHAR(63) NOT NULL,
+    environment       VARCHAR(63) NOT NULL,
+    cluster_namespace VARCHAR(63) NOT NULL,
+    cluster_name      VARCHAR(63) NOT NULL,
+    cluster_uid       VARCHAR(63) NOT NULL,
+    attempt           BIGINT NOT NULL,
+    version           VARCHAR(128),
+    artifact          VARCHAR(71) NOT NULL,
+    state             VARCHAR(32) NOT NULL,
+    since             VARCHAR(32) NOT NULL,
+    detail            VARCHAR(1024),
+    is_current        BIGINT NOT NULL,
+    is_running        BIGINT,
+    requested_at      VARCHAR(32),
+    applied_at        VARCHAR(32),
+    healthy_at        VARCHAR(32),
+    degraded_at       VARCHAR(32),
+    failed_at         VARCHAR(32),
+    ended_at          VARCHAR(32),
+    PRIMARY KEY (namespace, application, environment, cluster_namespace, cluster_name, cluster_uid, attempt),
+    INDEX deployments_now (namespace, application, is_current, is_running, environment, cluster_namespace, cluster_name, cluster_uid, attempt),
+    INDEX deployments_by_cluster (namespace, cluster_namespace, cluster_name, cluster_uid, application, environment, attempt),
+    INDEX deployments_by_uid (namespace, cluster_uid, cluster_namespace, cluster_name, application, environment, attempt),
+    INDEX deployments_in_clusters_now (namespace, ended_at, cluster_namespace, cluster_name, cluster_uid, application, environment, attempt)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin;
