@@ -13,9 +13,9 @@ use tower::ServiceExt;
 use super::*;
 use crate::{
     api::{SelectionReason, Workload},
-    chart_store::{ChartStore, Entry, Fact, SqliteTable},
+    chart_store::{ChartStore, Deployment, DeploymentState, Entry, Fact, SqliteTable},
     digest::Digest,
-    release::{ApplicationKey, ImagePlatform, Release, StoredImage},
+    release::{ApplicationKey, ClusterRef, ImagePlatform, Release, StoredImage},
     settings::StoreSettings,
     viewport::{self, Projector},
 };
@@ -26,7 +26,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// shop/web in three versions, of which prod runs the second.
+    /// shop/web in three versions, of which prod runs the second; one cluster of two is lost.
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let table = SqliteTable::open(directory.path()).await.unwrap();
@@ -44,6 +44,11 @@ impl Bench {
             chart_digest: Digest::of("chart"),
             reason: SelectionReason::Pinned,
         });
+        facts.extend([
+            deployed("eu-1", DeploymentState::Healthy),
+            deployed("us-1", DeploymentState::Healthy),
+            deployed("us-1", DeploymentState::Lost),
+        ]);
         for fact in facts {
             let entry = Entry { actor: "maria".into(), fact, spec: None, chart_package: None };
             store.record(&key, entry).await.unwrap();
@@ -58,6 +63,21 @@ impl Bench {
         let path = format!("{ROOT}/namespaces/shop{path}");
         ask(&self.router, Request::get(path), "127.0.0.1:40000", "127.0.0.1:8080").await
     }
+}
+
+fn deployed(cluster: &str, state: DeploymentState) -> Fact {
+    Fact::Deployment(Deployment {
+        environment: "prod".into(),
+        cluster: ClusterRef::new("fleet", cluster, format!("uid-of-{cluster}")),
+        version: Some("1.1.0".into()),
+        artifact: Digest::of("artifact"),
+        images: vec![image("1.1.0").digest],
+        state,
+        inventory: None,
+        detail: None,
+        attempt: 0,
+        replaces: None,
+    })
 }
 
 async fn ask(router: &Router, request: axum::http::request::Builder, peer: &str, host: &str) -> (StatusCode, Value) {
@@ -89,7 +109,8 @@ async fn every_question_is_answered() {
     let (status, lifecycle) = bench.get("/applications/web/lifecycle").await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(lifecycle["environments"][0]["version"], "1.1.0");
-    assert_eq!(lifecycle["events"]["items"][0]["transition"], "selected");
+    assert_eq!(lifecycle["events"]["items"][3]["transition"], "selected");
+    assert_eq!(lifecycle["deployments"][1]["state"], "lost");
     let (_, of_one) = bench.get("/applications/web/lifecycle?version=1.0.0").await;
     assert_eq!(of_one["events"]["items"].as_array().unwrap().len(), 1);
     let digest = image("1.1.0").digest;
@@ -97,6 +118,20 @@ async fn every_question_is_answered() {
     assert_eq!(places, serde_json::json!({"items": []}), "selected, and not rendered yet");
     let (_, holders) = bench.get(&format!("/images/{digest}/releases")).await;
     assert_eq!(holders["items"][0]["version"], "1.1.0");
+    for (path, clusters) in [
+        (format!("/images/{digest}/deployments"), vec!["eu-1"]),
+        (format!("/images/{digest}/deployments?ever=true"), vec!["eu-1", "us-1"]),
+        ("/clusters".to_owned(), vec!["eu-1"]),
+        ("/clusters?ever=true&limit=200".to_owned(), vec!["eu-1", "us-1"]),
+        ("/clusters?ever=true&uid=uid-of-us-1".to_owned(), vec!["us-1"]),
+        ("/clusters/fleet/us-1".to_owned(), vec![]),
+        ("/clusters/fleet/us-1?ever=true".to_owned(), vec!["us-1"]),
+        ("/clusters/fleet/us-1?ever=true&uid=another".to_owned(), vec![]),
+    ] {
+        let (status, found) = bench.get(&path).await;
+        let found: Vec<_> = found["items"].as_array().unwrap().iter().map(|one| &one["cluster"]["name"]).collect();
+        assert!(status == StatusCode::OK && found == clusters, "{path}: {found:?}");
+    }
     let (_, prod) = bench.get("/environments/prod").await;
     assert_eq!(prod["items"][0]["reason"], "Pinned");
     let (_, uploads) = bench.get("/uploads?user=maria").await;
