@@ -8,17 +8,18 @@ fn main() -> ExitCode {
     // One TLS stack: whoever asks rustls for the default provider gets ring.
     rustls::crypto::ring::default_provider().install_default().expect("nothing has installed a provider before main");
     let command = orbit_plane::cli::Cli::parse();
+    let failure = command.failure();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into()),
+        Err(error) => return failed(&error.into(), failure),
     };
-    runtime.block_on(command.run()).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
+    runtime.block_on(command.run()).unwrap_or_else(|error| failed(&error, failure))
 }
 
 /// The error and its causes in one line: whoever runs a command wants to know what to do, not where in our code it was.
-fn failed(error: &anyhow::Error) -> ExitCode {
+fn failed(error: &anyhow::Error, code: ExitCode) -> ExitCode {
     eprintln!("Error: {}", said(error));
-    ExitCode::FAILURE
+    code
 }
 
 /// The error's causes in one line, outermost first. Of what the API server refuses, its own message: the client library

@@ -1,8 +1,11 @@
 //! Small packages (charts, rendered overlays) as tar.gz: the same files give the same bytes, anywhere and at any time.
 
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::BTreeMap,
+    io::{self, Read},
+};
 
-use flate2::{Compression, GzBuilder};
+use flate2::{Compression, GzBuilder, read::GzDecoder};
 
 /// Packs files, in the order of their names, with fixed times, owners and modes.
 ///
@@ -25,6 +28,30 @@ pub fn pack<C: AsRef<[u8]>>(files: &BTreeMap<String, C>) -> io::Result<Vec<u8>> 
     tar.into_inner()?.finish()
 }
 
+/// The files of a package by name, of at most `max` bytes together. What is no regular file is left out.
+///
+/// # Errors
+/// What is no tar.gz, or is larger.
+pub fn unpack(package: &[u8], max: u64) -> io::Result<BTreeMap<String, Vec<u8>>> {
+    // One byte more than allowed tells that there are more.
+    let mut content = Vec::new();
+    GzDecoder::new(package).take(max.saturating_add(1)).read_to_end(&mut content)?;
+    if content.len() as u64 > max {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {max} bytes unpacked")));
+    }
+    let mut files = BTreeMap::new();
+    for entry in tar::Archive::new(content.as_slice()).entries()? {
+        let mut entry = entry?;
+        if entry.header().entry_type().is_file() {
+            let name = entry.path()?.to_string_lossy().into_owned();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes)?;
+            files.insert(name, bytes);
+        }
+    }
+    Ok(files)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,6 +63,15 @@ mod tests {
         let golden = "sha256:57a2371c633e79faf301c335cb25a8ee250e9a5518c9269b062210a3f53850f9";
         let packed = pack(&files).unwrap();
         assert_eq!(Digest::of(&packed).to_string(), golden);
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked_again() {
+        let files = BTreeMap::from([("b/c.yaml".to_owned(), b"two".to_vec()), ("a.yaml".to_owned(), b"one".to_vec())]);
+        let packed = pack(&files).unwrap();
+        assert_eq!(unpack(&packed, 1 << 20).unwrap(), files);
+        assert_eq!(unpack(&packed, 1000).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert!(unpack(b"no archive", 1000).is_err());
     }
 
     #[test]

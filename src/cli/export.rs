@@ -8,15 +8,16 @@ use anyhow::Context;
 
 use super::output;
 use crate::{
-    chart_store::{self, ChartStore},
-    image_harbor::{self, read_to_vec},
+    chart_store::{self, ChartStore, RenderedRecord},
+    digest::Digest,
+    image_harbor::{self, ImageHarbor, read_to_vec},
     overlay::artifact,
-    release::ApplicationKey,
+    release::{ApplicationKey, ReleaseRecord},
     settings::StoreSettings,
 };
 
 /// The most that is read of one chart or overlay, in bytes: what the renderer makes at most.
-const MAX_SIZE: u64 = 64 * 1024 * 1024;
+pub(super) const MAX_SIZE: u64 = 64 * 1024 * 1024;
 
 /// Write a stored chart, or what is rendered for an environment, to a file
 #[derive(Debug, clap::Args)]
@@ -62,17 +63,19 @@ struct Place {
 /// Runs it.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let charts = chart_store::open_existing(&args.stores).await?;
+    let harbor = image_harbor::open(&args.stores).await?;
     match &args.what {
         What::Chart { application, version, place } => {
             let key = ApplicationKey::new(&place.namespace, application);
-            let package = chart(&args.stores, &charts, &key, version).await?;
+            let package = chart(harbor.as_ref(), &charts, &key, version).await?;
             let path = place.output.clone().unwrap_or_else(|| format!("{application}-{version}.tgz").into());
             write(&path, &package)?;
             println!("{}", path.display());
         }
         What::Overlay { application, environment, place } => {
             let key = ApplicationKey::new(&place.namespace, application);
-            let manifests = overlay(&args.stores, &charts, &key, environment).await?;
+            let rendered = rendered(&charts, &key, environment).await?;
+            let manifests = manifests(harbor.as_ref(), &rendered.artifact).await?;
             match &place.output {
                 Some(path) => write(path, &manifests)?,
                 None => output::print(&manifests)?,
@@ -82,40 +85,47 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The packaged chart of a release.
-async fn chart(
-    stores: &StoreSettings,
-    charts: &ChartStore,
-    key: &ApplicationKey,
-    version: &str,
-) -> anyhow::Result<Vec<u8>> {
+/// A release whose data was not given up.
+pub(super) async fn release(charts: &ChartStore, key: &ApplicationKey, version: &str) -> anyhow::Result<ReleaseRecord> {
     let record = charts.release(key, version).await?.with_context(|| format!("{key} has no version {version}"))?;
     if let Some(at) = record.purged_at {
         anyhow::bail!("the data of {key} {version} was given up at {at}");
     }
-    let chart = record.chart.with_context(|| format!("the chart of {key} {version} is not published yet"))?;
+    Ok(record)
+}
+
+/// The packaged chart of a release.
+pub(super) async fn chart(
+    harbor: &dyn ImageHarbor,
+    charts: &ChartStore,
+    key: &ApplicationKey,
+    version: &str,
+) -> anyhow::Result<Vec<u8>> {
+    let chart = release(charts, key, version).await?.chart;
+    let chart = chart.with_context(|| format!("the chart of {key} {version} is not published yet"))?;
     // A small one lies with the record, a larger one in the Harbor.
     match charts.chart_package(key, version).await? {
         Some(package) => Ok(package.to_vec()),
-        None => Ok(read_to_vec(image_harbor::open(stores).await?.as_ref(), &chart.package, MAX_SIZE).await?),
+        None => Ok(read_to_vec(harbor, &chart.package, MAX_SIZE).await?),
     }
 }
 
-/// The manifests of an environment, as YAML.
-async fn overlay(
-    stores: &StoreSettings,
+/// What was rendered last for an environment.
+pub(super) async fn rendered(
     charts: &ChartStore,
     key: &ApplicationKey,
     environment: &str,
-) -> anyhow::Result<Vec<u8>> {
+) -> anyhow::Result<RenderedRecord> {
     let record = charts.environment(key, environment).await?.filter(|record| !record.removed);
-    let rendered = record.and_then(|record| record.rendered);
-    let rendered = rendered.with_context(|| format!("nothing is rendered of {key} for {environment}"))?;
-    let harbor = image_harbor::open(stores).await?;
-    let manifest = read_to_vec(harbor.as_ref(), &rendered.artifact, MAX_SIZE).await?;
+    record.and_then(|record| record.rendered).with_context(|| format!("nothing is rendered of {key} for {environment}"))
+}
+
+/// The manifests of an artifact, as YAML.
+pub(super) async fn manifests(harbor: &dyn ImageHarbor, artifact: &Digest) -> anyhow::Result<Vec<u8>> {
+    let manifest = read_to_vec(harbor, artifact, MAX_SIZE).await?;
     let yaml = artifact::final_yaml(&manifest)
-        .with_context(|| format!("the artifact {} has no layer of manifests", rendered.artifact))?;
-    Ok(read_to_vec(harbor.as_ref(), &yaml, MAX_SIZE).await?)
+        .with_context(|| format!("the artifact {artifact} has no layer of manifests"))?;
+    Ok(read_to_vec(harbor, &yaml, MAX_SIZE).await?)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

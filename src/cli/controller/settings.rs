@@ -11,10 +11,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::tls_secret::SecretName;
-use crate::settings::StoreSettings;
-
-/// The program that renders, beside this one or on the PATH.
-const RENDERER: &str = "orbit-renderer";
+use crate::{cli::renderer, settings::StoreSettings};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -136,17 +133,7 @@ impl Settings {
 
     /// The program that renders.
     pub fn renderer(&self) -> anyhow::Result<PathBuf> {
-        if let Some(program) = &self.renderer {
-            anyhow::ensure!(program.is_file(), "--renderer {}: there is no such program", program.display());
-            return Ok(program.clone());
-        }
-        let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(RENDERER)));
-        let on_path = std::env::var_os("PATH").unwrap_or_default();
-        let on_path = std::env::split_paths(&on_path).map(|directory| directory.join(RENDERER));
-        let found = beside.into_iter().chain(on_path).find(|program| program.is_file());
-        found.with_context(|| {
-            format!("{RENDERER} is neither beside this program nor on the PATH: build it with make renderer, or name it with --renderer")
-        })
+        renderer::program(self.renderer.as_deref())
     }
 
     /// How many HelmCharts of an upload stay.

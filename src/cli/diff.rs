@@ -1,0 +1,81 @@
+//! `orbit diff`: what is different between two versions, two environments, or one of each.
+//!
+//! It reads the stores themselves, so it works where they can be reached, whether or not a controller runs.
+
+mod compare;
+mod image;
+mod manifests;
+mod report;
+mod side;
+mod sources;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::ValueEnum;
+
+use self::{compare::Difference, side::Side, sources::Sources};
+use super::output;
+use crate::{chart_store, image_harbor, release::ApplicationKey, settings::StoreSettings};
+
+/// Show what is different between two versions or environments: values, objects, and image configuration
+///
+/// A and B are versions (1.4.0) or environments (prod); env:NAME and version:X say which where a name could be either.
+/// Of a version the chart is rendered with its own values; of an environment what was rendered last is read. Exits with
+/// 0 when nothing is different, 1 when something is, and 2 when it cannot be told.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The application
+    application: String,
+    /// One side: a version or an environment
+    a: Side,
+    /// The other side
+    b: Side,
+    /// Namespace of the application
+    #[arg(long, short)]
+    namespace: String,
+    /// How to print it
+    #[arg(long, short, value_enum, default_value_t = Format::Text)]
+    output: Format,
+    /// The program that renders the charts of versions [default: orbit-renderer, beside this program or on the PATH;
+    /// where there is none, the charts' files are compared]
+    #[arg(long, env = "ORBIT_RENDERER", value_name = "FILE")]
+    renderer: Option<PathBuf>,
+    /// The Kubernetes version that the charts of versions are rendered for
+    #[arg(long, value_name = "VERSION", default_value = "1.36.0")]
+    kube_version: semver::Version,
+    #[command(flatten)]
+    stores: StoreSettings,
+}
+
+/// How to print it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Differences for people.
+    Text,
+    /// All of it, for programs.
+    Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+/// Runs it.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let charts = chart_store::open_existing(&args.stores).await?;
+    let harbor = image_harbor::open(&args.stores).await?;
+    let key = ApplicationKey::new(&args.namespace, &args.application);
+    let sources = Sources::new(charts, harbor, key.clone(), args.renderer.as_deref(), &args.kube_version)?;
+    let (a, b) = (sources.read(&args.a).await?, sources.read(&args.b).await?);
+    let difference = Difference::between(&key, &a, &b);
+    let text = match args.output {
+        Format::Text => report::of(&difference),
+        Format::Json => serde_json::to_string_pretty(&difference)?,
+        Format::Yaml => serde_yaml::to_string(&difference)?,
+    };
+    output::print(format!("{}\n", text.trim_end()))?;
+    Ok(match (difference.same, &difference.objects.not_compared) {
+        (false, _) => ExitCode::FAILURE,
+        (true, None) => ExitCode::SUCCESS,
+        // As far as they could be compared they are the same.
+        (true, Some(_)) => ExitCode::from(2),
+    })
+}
