@@ -86,7 +86,12 @@ pub async fn render(
         objects: record.objects,
         images: record.images.clone(),
     };
-    let entry = Entry { actor: PLANE.to_owned(), fact, spec: None, chart_package: None };
+    // What was selected may be rendered anew with other values; an overlay's own manifests are in the artifact.
+    let spec = match version {
+        Some(_) => Some(context.spec_text(key, &object.spec).await?),
+        None => None,
+    };
+    let entry = Entry { actor: PLANE.to_owned(), fact, spec, chart_package: None };
     context.chart_store.record(key, entry).await?;
     Ok(as_recorded(context, key, environment, record))
 }
