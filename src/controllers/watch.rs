@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
 use tokio_util::sync::CancellationToken;
 
+use self::clusters::{Bell, Ringer};
 use super::{
     context::Context,
     reconcile::{Reconcile, drive},
@@ -42,14 +43,22 @@ pub async fn run(
     started: CancellationToken,
     shutdown: CancellationToken,
 ) {
-    let (uploads, upload_changes) = watched::<ImageUpload>(&context, reflector::store());
-    let (charts, chart_changes) = watched::<HelmChart>(&context, reflector::store());
-    let (overlays, overlay_changes) = watched::<EnvironmentOverlay>(&context, reflector::store());
+    let (uploads, upload_changes) = watched::<ImageUpload>(&context, reflector::store(), Vec::new());
+    let (charts, chart_changes) = watched::<HelmChart>(&context, reflector::store(), Vec::new());
+    let (overlays, overlay_changes) = watched::<EnvironmentOverlay>(&context, reflector::store(), Vec::new());
     let caches = &context.caches;
-    let (clusters, cluster_changes) =
-        watched::<EphemeralCluster>(&context, (caches.clusters.store(), caches.clusters.writer()));
-    let (deliveries, delivery_changes) =
-        watched::<Delivery>(&context, (caches.deliveries.store(), caches.deliveries.writer()));
+    let ([overlays_told, deliveries_told], [clusters_for_overlays, clusters_for_deliveries]) = clusters::bells();
+    let (clusters, cluster_changes) = watched::<EphemeralCluster>(
+        &context,
+        (caches.clusters.store(), caches.clusters.writer()),
+        vec![overlays_told, deliveries_told],
+    );
+    let ([overlays_told, clusters_told], [deliveries_for_overlays, deliveries_for_clusters]) = clusters::bells();
+    let (deliveries, delivery_changes) = watched::<Delivery>(
+        &context,
+        (caches.deliveries.store(), caches.deliveries.writer()),
+        vec![overlays_told, clusters_told],
+    );
     let listed = {
         let (uploads, charts, overlays) = (uploads.clone(), charts.clone(), overlays.clone());
         let context = context.clone();
@@ -79,25 +88,28 @@ pub async fn run(
         .watches_stream(touched::<ImageUpload>(&context), move |upload| siblings(&of_upload, &upload));
 
     let of_chart = overlays.clone();
-    let (of_cluster, of_gone_cluster, of_namespace) = (overlays.clone(), overlays.clone(), overlays.clone());
+    let (of_cluster, of_namespace) = (overlays.clone(), overlays.clone());
     let overlay_controller = Controller::for_stream(overlay_changes, overlays)
         .watches_stream(touched::<HelmChart>(&context), move |chart| siblings(&of_chart, &chart))
-        .watches_stream(touched::<Delivery>(&context), |delivery| clusters::overlay_of(&delivery))
-        .watches_stream(clusters::significant(touched(&context)), move |_| everything(&of_cluster))
-        .watches_stream(deleted::<EphemeralCluster>(&context), move |_| everything(&of_gone_cluster))
+        .reconcile_on(deliveries_for_overlays.filter_map(|told| future::ready(clusters::overlay_of(&told.object))))
+        .reconcile_on(
+            clusters::significant(clusters_for_overlays)
+                .flat_map(move |_| futures::stream::iter(everything(&of_cluster))),
+        )
         .watches_stream(clusters::namespaces(&context), move |namespace| within(&of_namespace, &namespace.name_any()));
 
     let of_secret = clusters.clone();
     let cluster_controller = Controller::for_stream(cluster_changes, clusters)
-        .watches_stream(touched::<Delivery>(&context), |delivery| clusters::cluster_of(&delivery))
+        .reconcile_on(deliveries_for_clusters.filter_map(|told| future::ready(clusters::cluster_of(&told.object))))
         .watches_stream(clusters::secrets(&context), move |secret| clusters::reached_with(&of_secret, &secret));
 
     let (of_cluster, of_secret) = (deliveries.clone(), deliveries.clone());
     let delivery_controller = Controller::for_stream(delivery_changes, deliveries)
         .reconcile_on(clusters::observed(context.clone()))
-        .watches_stream(clusters::significant(touched(&context)), move |cluster| {
-            clusters::deliveries_to(&of_cluster, &cluster)
-        })
+        .reconcile_on(
+            clusters::significant(clusters_for_deliveries)
+                .flat_map(move |told| futures::stream::iter(clusters::deliveries_to(&of_cluster, &told.object))),
+        )
         .watches_stream(clusters::secrets(&context), move |secret| clusters::delivering(&of_secret, &secret));
 
     let reconcilers = future::join5(
@@ -128,15 +140,19 @@ async fn until<K: Reconcile>(controller: Controller<Guarded<K>>, context: &Arc<C
         .await;
 }
 
-/// A kind's objects, and the changes of them that mean work: not those of their status.
+/// A kind's objects, and the changes of them that mean work: not those of their status. `told` hears of every change as
+/// soon as the store has it: whoever is woken sooner would look into the store too early, and not be woken again.
 fn watched<K: Reconcile>(
     context: &Context,
     (store, writer): (Store<Guarded<K>>, Writer<Guarded<K>>),
+    told: Vec<Bell<Guarded<K>>>,
 ) -> (Store<Guarded<K>>, impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + use<K>) {
     let work = predicates::generation.combine(predicates::finalizers).combine(predicates::annotations);
+    let mut ringer = Ringer::new(told);
     let changes = events::<K>(context)
         .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
+        .inspect_ok(move |event| ringer.hear(event))
         .applied_objects()
         .predicate_filter(work, Default::default());
     (store, changes)

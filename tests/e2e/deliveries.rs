@@ -124,9 +124,9 @@ async fn a_restart_applies_nothing_and_finds_what_changed_meanwhile() {
         fleet.until_delivered("web").await;
         let version = |it: ConfigMap| it.resource_version();
         let before = version(fleet.config_maps().get("one").await.unwrap());
-        fleet.controller.stop().await;
+        fleet.stop().await;
         fleet.config_maps().delete("two", &DeleteParams::default()).await.unwrap();
-        fleet.controller = fleet.plane.start().await;
+        fleet.start().await;
         let back = await_condition(fleet.config_maps(), "two", |it: Option<&ConfigMap>| it.is_some());
         tokio::time::timeout(fleet.plane.patience, back).await.unwrap().unwrap();
         assert_eq!(version(fleet.config_maps().get("one").await.unwrap()), before);

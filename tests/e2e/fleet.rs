@@ -5,7 +5,7 @@ use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
 };
-use orbit_plane::api::{Delivery, EnvironmentOverlay, EphemeralCluster, condition_type};
+use orbit_plane::api::{ConditionStatus, Delivery, EnvironmentOverlay, EphemeralCluster, condition_type};
 use serde_json::{Value, json};
 
 use crate::plane::{Controller, Plane, Stores, condition};
@@ -13,17 +13,27 @@ use crate::plane::{Controller, Plane, Stores, condition};
 /// A plane with one cluster: the one that it works in itself, under the name `here`.
 pub struct Fleet {
     pub plane: Plane,
-    pub controller: Controller,
+    controller: Option<Controller>,
 }
 
 impl Fleet {
     pub async fn of(client: kube::Client, namespace: &str) -> Self {
         let plane = Plane::new(client, namespace, Stores::Embedded, &[]).await;
         let controller = plane.start().await;
-        let fleet = Self { plane, controller };
+        let fleet = Self { plane, controller: Some(controller) };
         fleet.join("here", &own_kubeconfig(), json!({})).await;
         fleet.plane.until_ready::<EphemeralCluster>("here").await;
         fleet
+    }
+
+    /// Ends the plane's controller, in peace.
+    pub async fn stop(&mut self) {
+        self.controller.take().expect("it runs").stop().await;
+    }
+
+    /// Starts it again.
+    pub async fn start(&mut self) {
+        self.controller = Some(self.plane.start().await);
     }
 
     /// Makes a cluster for the environment dev, with a kubeconfig.
@@ -67,7 +77,7 @@ impl Fleet {
             .until(&self.delivery(application, "here"), "healthy", |delivery: &Delivery| {
                 let applied = delivery.status.as_ref().and_then(|status| status.applied.as_ref());
                 applied.is_some_and(|applied| applied.artifact == wanted)
-                    && condition(delivery, condition_type::READY).is_some_and(|c| c.status.is_true())
+                    && condition(delivery, condition_type::READY).is_some_and(|c| c.status == ConditionStatus::True)
             })
             .await
     }

@@ -1,11 +1,12 @@
 //! What wakes whom across clusters, deliveries and overlays.
 
 use std::{
+    collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
 
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, StreamExt, future, stream};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{
     Api, Resource, ResourceExt,
@@ -16,6 +17,8 @@ use kube::{
         watcher::{self, watcher},
     },
 };
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::Guarded;
 use crate::{
@@ -23,15 +26,85 @@ use crate::{
     controllers::context::Context,
 };
 
+/// A change of an object.
+#[derive(Debug, Clone)]
+pub struct Told<K> {
+    /// The object as it is, or was last.
+    pub object: K,
+    /// Whether it is gone.
+    pub gone: bool,
+}
+
+/// Tells one listener of changes.
+pub type Bell<K> = mpsc::UnboundedSender<Told<K>>;
+
+/// Bells for two listeners, and what they hear.
+pub fn bells<K>() -> ([Bell<K>; 2], [UnboundedReceiverStream<Told<K>>; 2]) {
+    let (one, heard_by_one) = mpsc::unbounded_channel();
+    let (other, heard_by_other) = mpsc::unbounded_channel();
+    ([one, other], [heard_by_one, heard_by_other].map(UnboundedReceiverStream::new))
+}
+
+/// Rings bells for what a watch sees, once the store that the watch fills has it.
+pub struct Ringer<K> {
+    bells: Vec<Bell<K>>,
+    /// What was listed so far: the store takes a list as a whole.
+    listed: Vec<K>,
+}
+
+impl<K: Clone> Ringer<K> {
+    /// One that has heard of nothing yet.
+    pub fn new(bells: Vec<Bell<K>>) -> Self {
+        Self { bells, listed: Vec::new() }
+    }
+
+    /// The watch has seen something, and the store knows of it.
+    pub fn hear(&mut self, event: &watcher::Event<K>) {
+        match event {
+            watcher::Event::Init => self.listed.clear(),
+            watcher::Event::InitApply(object) if !self.bells.is_empty() => self.listed.push(object.clone()),
+            watcher::Event::InitApply(_) => {}
+            watcher::Event::InitDone => {
+                for object in std::mem::take(&mut self.listed) {
+                    self.ring(&object, false);
+                }
+            }
+            watcher::Event::Apply(object) => self.ring(object, false),
+            watcher::Event::Delete(object) => self.ring(object, true),
+        }
+    }
+
+    fn ring(&self, object: &K, gone: bool) {
+        for bell in &self.bells {
+            // Nobody listens while the plane shuts down.
+            let _ = bell.send(Told { object: object.clone(), gone });
+        }
+    }
+}
+
 /// Changes of clusters that make a difference to what is delivered there: not each count and heartbeat.
 pub fn significant(
-    changes: impl Stream<Item = Result<Guarded<EphemeralCluster>, watcher::Error>> + Send,
-) -> impl Stream<Item = Result<Guarded<EphemeralCluster>, watcher::Error>> + Send {
-    changes.predicate_filter(significance, Default::default())
+    changes: impl Stream<Item = Told<Guarded<EphemeralCluster>>> + Send,
+) -> impl Stream<Item = Told<Guarded<EphemeralCluster>>> + Send {
+    let mut known = HashMap::new();
+    changes.filter(move |told| {
+        let uid = told.object.uid().unwrap_or_default();
+        let is_news = match told.gone {
+            true => {
+                known.remove(&uid);
+                true
+            }
+            false => {
+                let now = significance(&told.object);
+                known.insert(uid, now) != Some(now)
+            }
+        };
+        future::ready(is_news)
+    })
 }
 
 /// A number that changes with what makes a difference.
-fn significance(object: &Guarded<EphemeralCluster>) -> Option<u64> {
+fn significance(object: &Guarded<EphemeralCluster>) -> u64 {
     let mut hasher = DefaultHasher::new();
     object.meta().generation.hash(&mut hasher);
     object.labels().hash(&mut hasher);
@@ -45,7 +118,7 @@ fn significance(object: &Guarded<EphemeralCluster>) -> Option<u64> {
             (&condition.type_, &condition.reason, format!("{:?}", condition.status)).hash(&mut hasher);
         }
     }
-    Some(hasher.finish())
+    hasher.finish()
 }
 
 /// Deliveries whose objects have changed in their clusters.
