@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -40,22 +41,30 @@ func (c ControlPlane) trust(authority, client string) (*tls.Config, error) {
 
 // ask gets what a server answers, which must be of a certain status.
 func ask(ctx context.Context, trust *tls.Config, url string, want int) ([]byte, error) {
+	return send(ctx, trust, http.MethodGet, url, nil, want)
+}
+
+// send sends a request, with a body in JSON if there is one, and wants an answer of a certain status.
+func send(ctx context.Context, trust *tls.Config, method, url string, body []byte, want int) ([]byte, error) {
 	transport := &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true} // no proxy: the servers are on this machine
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	request.Header.Set("User-Agent", "orbit-testbed")
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
 	response, err := (&http.Client{Transport: transport, Timeout: 5 * time.Second}).Do(request)
 	if err != nil {
 		return nil, err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 4<<20))
+	answer, err := io.ReadAll(io.LimitReader(response.Body, 4<<20))
 	if response.StatusCode != want {
-		return nil, fmt.Errorf("%s answers %s: %s", url, response.Status, failures(string(body)))
+		return nil, fmt.Errorf("%s answers %s: %s", url, response.Status, failures(string(answer)))
 	}
-	return body, err
+	return answer, err
 }
 
 // healthy asks a server of this machine that has made its own certificate, for which nobody vouches.

@@ -9,7 +9,7 @@ import (
 
 // build makes the programs that testbeds run, or those of them that are named.
 func build(ctx context.Context, args []string) error {
-	return makeNamed(ctx, args, slices.Concat(planeArtifacts(), nodeArtifacts(), storeArtifacts()))
+	return makeNamed(ctx, args, slices.Concat(planeArtifacts(), nodeArtifacts(), []Artifact{kwokArtifact()}, storeArtifacts()))
 }
 
 // makeNamed makes the artifacts named, or all of them, and prints where they are.

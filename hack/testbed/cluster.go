@@ -26,11 +26,22 @@ func newCluster(t Testbed, record Record, binaries map[string]string) Cluster {
 	}
 }
 
-// loadCluster finds a cluster that was started before. Without paths to the programs it can be
-// looked at and ended, but nothing of it started.
-func loadCluster(t Testbed, binaries map[string]string) (Cluster, error) {
+// loadCluster finds a cluster that was started before, to look at it and end it: to start anything
+// of it takes the paths of the programs.
+func loadCluster(t Testbed) (Cluster, error) {
 	record, err := t.Plane().Record()
-	return newCluster(t, record, binaries), err
+	return newCluster(t, record, nil), err
+}
+
+// clusterArtifacts are the programs of a cluster with so many nodes of either kind.
+func clusterArtifacts(nodes, simulated int) []Artifact {
+	switch {
+	case nodes > 0:
+		return append(planeArtifacts(), nodeArtifacts()...)
+	case simulated > 0:
+		return append(planeArtifacts(), schedulerArtifact(), kwokArtifact())
+	}
+	return planeArtifacts()
 }
 
 // nodes are the cluster's nodes.
@@ -54,6 +65,9 @@ func (c Cluster) bringUp(ctx context.Context) error {
 		cancel(err)
 	}
 	if err := errors.Join(<-prepared, err); err != nil {
+		return err
+	}
+	if err := c.plane.addSimulatedNodes(ctx); err != nil {
 		return err
 	}
 	return c.eachNode(func(n Node) error {

@@ -42,20 +42,17 @@ func (c ControlPlane) server() string { return "https://" + loopback(c.record.Po
 // components are the servers in the order in which they start.
 func (c ControlPlane) components() []Component {
 	all := []Component{c.etcd(), c.apiserver(), c.controllerManager()}
-	if c.hasNodes() {
+	if c.hasNodes() || c.record.Simulated > 0 {
 		all = append(all, c.scheduler())
+	}
+	if c.record.Simulated > 0 {
+		all = append(all, c.kwok())
 	}
 	return all
 }
 
-// ports are what the control plane of a cluster with or without nodes listens on.
-func controlPlanePorts(nodes bool) []string {
-	ports := []string{etcdPort, etcdPeerPort, apiserverPort, controllerPort}
-	if nodes {
-		ports = append(ports, schedulerPort)
-	}
-	return ports
-}
+// controlPlanePorts are all that a control plane may listen on, whatever nodes it has.
+var controlPlanePorts = []string{etcdPort, etcdPeerPort, apiserverPort, controllerPort, schedulerPort, kwokPort}
 
 // hasNodes says whether the cluster has nodes.
 func (c ControlPlane) hasNodes() bool { return len(c.record.Nodes) > 0 }
@@ -69,7 +66,7 @@ func (c ControlPlane) nodeServer() string {
 // controlPlaneOrder is the order in which the servers end: who asks before who answers. Their data
 // is deleted next, so nobody is waited for.
 func controlPlaneOrder() []Component {
-	return []Component{{Name: "kube-scheduler"}, {Name: "kube-controller-manager"}, {Name: "kube-apiserver"}, {Name: "etcd"}}
+	return []Component{{Name: "kwok"}, {Name: "kube-scheduler"}, {Name: "kube-controller-manager"}, {Name: "kube-apiserver"}, {Name: "etcd"}}
 }
 
 // prepare makes certificates, keys and configuration files.
@@ -112,6 +109,10 @@ func (c ControlPlane) prepare() error {
 	if err != nil {
 		return err
 	}
+	kwok, err := ca.client("kwok", "system:masters")
+	if err != nil {
+		return err
+	}
 	// What the API server shows nodes for logs, exec and port-forward.
 	kubeletClient, err := ca.client("kube-apiserver-kubelet-client", "system:masters")
 	if err != nil {
@@ -139,6 +140,9 @@ func (c ControlPlane) prepare() error {
 		writeFile(c.part.Path("audit-policy.yaml"), auditPolicy),
 		writeFile(c.part.Path("controller-manager.kubeconfig"),
 			kubeconfig(cluster, c.server(), "system:kube-controller-manager", ca.Certificate, controller)),
+		writeFile(c.part.Path("simulated-stages.yaml"), simulatedStages),
+		writeFile(c.part.Path("kwok.kubeconfig"),
+			kubeconfig(cluster, c.server(), "kwok", ca.Certificate, kwok)),
 		writeFile(c.part.Path("scheduler.kubeconfig"),
 			kubeconfig(cluster, c.server(), "system:kube-scheduler", ca.Certificate, scheduler)),
 		writeFile(c.part.Testbed.Kubeconfig(),

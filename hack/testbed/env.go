@@ -23,7 +23,7 @@ func env(_ context.Context, args []string) error {
 	if present(t.Kubeconfig()) {
 		lines = append(lines, "KUBECONFIG="+t.Kubeconfig())
 	}
-	if cluster, err := loadCluster(t, nil); err == nil && len(cluster.nodes()) > 0 {
+	if cluster, err := loadCluster(t); err == nil && len(cluster.nodes()) > 0 {
 		lines = append(lines, "ORBIT_TESTBED_ADDRESS="+sharedAddress)
 	}
 	data, err := os.ReadFile(t.StoresEnv())

@@ -145,7 +145,7 @@ func load(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return withCluster(a, nil, func(cluster Cluster) error {
+	return withCluster(a, func(cluster Cluster) error {
 		return cluster.eachNode(func(n Node) error {
 			for _, path := range archives {
 				if err := n.importImage(ctx, path); err != nil {

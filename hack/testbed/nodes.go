@@ -14,12 +14,15 @@ import (
 // nodeArtifacts are the programs of nodes, and what schedules pods onto them.
 func nodeArtifacts() []Artifact {
 	return []Artifact{
-		kubernetes("kube-scheduler", 10*time.Second),
+		schedulerArtifact(),
 		kubernetes("kubelet", 40*time.Second),
 		kubernetes("kube-proxy", 20*time.Second),
 		sandboxArtifact(),
 	}
 }
+
+// schedulerArtifact schedules pods onto nodes of either kind.
+func schedulerArtifact() Artifact { return kubernetes("kube-scheduler", 10*time.Second) }
 
 // components are the node's servers in the order in which they start.
 func (c Cluster) components(n Node) []Component {

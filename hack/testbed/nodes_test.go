@@ -32,38 +32,14 @@ func TestNodeRunsPods(t *testing.T) {
 		}
 		t.Skip("nodes need root: run this as root")
 	}
-	t.Setenv("ORBIT_STATE", t.TempDir())
-	testbed, err := NewTestbed("nodes-test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if testbed.Plane().Exists() {
-			testbedCommand(t, "down")
-		}
-	})
-	testbedCommand(t, "up", "--nodes", "1")
-	cluster, err := loadCluster(testbed, nil)
+	testbed := bringUp(t, "--nodes", "1")
+	cluster, err := loadCluster(testbed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	node := cluster.nodes()[0]
 	registry := serveImage(t, answerImage(t))
-	kubectl := func(input string, args ...string) string {
-		t.Helper()
-		cache, err := cacheRoot()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.CommandContext(t.Context(), filepath.Join(cache, "bin", "kubectl"), append([]string{"--kubeconfig", testbed.Kubeconfig()}, args...)...)
-		cmd.Stdin = strings.NewReader(input)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("kubectl %s: %v: %s", strings.Join(args, " "), err, out)
-		}
-		return string(out)
-	}
-
+	kubectl := kubectlOf(t, testbed)
 	kubectl(strings.ReplaceAll(`
 apiVersion: v1
 kind: Pod
@@ -105,6 +81,56 @@ spec:
 	testbedCommand(t, "kill")
 	testbedCommand(t, "down")
 	expectNothingLeft(t, testbed, node)
+}
+
+// Pods on simulated nodes run, as far as anybody can tell, without root.
+func TestSimulatedNodesRunPods(t *testing.T) {
+	testbed := bringUp(t, "--simulated-nodes", "2")
+	kubectl := kubectlOf(t, testbed)
+	kubectl("", "create", "deployment", "web", "--image=nowhere.example/web:1", "--replicas=10")
+	kubectl("", "rollout", "status", "deployment/web", "--timeout=60s")
+	hosts := kubectl("", "get", "pods", "-o", "jsonpath={.items[*].spec.nodeName}")
+	if strings.Count(hosts, "simulated-1") != 5 || strings.Count(hosts, "simulated-2") != 5 {
+		t.Errorf("ten pods run on %q", hosts)
+	}
+	kubectl("", "delete", "deployment", "web")
+	kubectl("", "wait", "--for=delete", "pod", "--all", "--timeout=60s")
+}
+
+// bringUp brings the test's testbed up, and takes it down after the test.
+func bringUp(t *testing.T, flags ...string) Testbed {
+	t.Helper()
+	t.Setenv("ORBIT_STATE", t.TempDir())
+	testbed, err := NewTestbed("nodes-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if testbed.Plane().Exists() {
+			testbedCommand(t, "down")
+		}
+	})
+	testbedCommand(t, append([]string{"up"}, flags...)...)
+	return testbed
+}
+
+// kubectlOf runs kubectl as a testbed's administrator.
+func kubectlOf(t *testing.T, testbed Testbed) func(input string, args ...string) string {
+	cache, err := cacheRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(cache, "bin", "kubectl")
+	return func(input string, args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), program, append([]string{"--kubeconfig", testbed.Kubeconfig()}, args...)...)
+		cmd.Stdin = strings.NewReader(input)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("kubectl %s: %v: %s", strings.Join(args, " "), err, out)
+		}
+		return string(out)
+	}
 }
 
 // testbedCommand runs a command on the test's testbed.

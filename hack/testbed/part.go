@@ -27,6 +27,8 @@ type Record struct {
 	Secrets map[string]string `json:"secrets,omitempty"`
 	// Nodes are the nodes that belong to the cluster.
 	Nodes []Node `json:"nodes,omitempty"`
+	// Simulated is how many nodes the cluster has that are only said to be there.
+	Simulated int `json:"simulated,omitempty"`
 }
 
 // Dir is the part's folder.

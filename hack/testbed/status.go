@@ -58,7 +58,7 @@ func status(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	cluster, err := loadCluster(t, nil)
+	cluster, err := loadCluster(t)
 	if err != nil {
 		fmt.Printf("cluster %q is not up\n", t.Name)
 		return errNotReady

@@ -99,7 +99,7 @@ func (s Selection) processes() []Process {
 }
 
 // withCluster does something with a cluster that is there, while no other command is at work on it.
-func withCluster(a *arguments, binaries map[string]string, do func(cluster Cluster) error) error {
+func withCluster(a *arguments, do func(cluster Cluster) error) error {
 	t, err := a.testbed()
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func withCluster(a *arguments, binaries map[string]string, do func(cluster Clust
 		return err
 	}
 	defer unlock()
-	cluster, err := loadCluster(t, binaries)
+	cluster, err := loadCluster(t)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func withSelection(args []string, do func(s Selection, what string) error) error
 	if err != nil {
 		return err
 	}
-	return withCluster(a, nil, func(cluster Cluster) error {
+	return withCluster(a, func(cluster Cluster) error {
 		selection, err := cluster.selectTargets(names)
 		if err != nil {
 			return err
@@ -193,11 +193,12 @@ func startAgain(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	binaries, err := ensure(ctx, append(planeArtifacts(), nodeArtifacts()...))
-	if err != nil {
-		return err
-	}
-	return withCluster(a, binaries, func(cluster Cluster) error {
+	return withCluster(a, func(cluster Cluster) error {
+		binaries, err := ensure(ctx, clusterArtifacts(len(cluster.nodes()), cluster.record.Simulated))
+		if err != nil {
+			return err
+		}
+		cluster = newCluster(cluster.plane.part.Testbed, cluster.record, binaries)
 		selection, err := cluster.selectTargets(names)
 		if err != nil {
 			return err

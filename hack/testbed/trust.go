@@ -30,7 +30,7 @@ func trust(_ context.Context, args []string) error {
 	if !x509.NewCertPool().AppendCertsFromPEM(authority) {
 		return fmt.Errorf("%s holds no certificate in PEM", authorityFile)
 	}
-	return withCluster(a, nil, func(cluster Cluster) error {
+	return withCluster(a, func(cluster Cluster) error {
 		if len(cluster.nodes()) == 0 {
 			return fmt.Errorf("cluster %q has no node that could pull anything", *a.name)
 		}

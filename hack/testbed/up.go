@@ -11,25 +11,31 @@ import (
 func up(ctx context.Context, args []string) error {
 	a := newArguments()
 	nodes := a.flags.Int("nodes", 0, "")
+	simulated := a.flags.Int("simulated-nodes", 0, "")
 	if _, err := a.parse(args, 0, 0); err != nil {
 		return err
 	}
-	if *nodes < 0 || *nodes > lastSlot {
-		return fmt.Errorf("--nodes takes 0 to %d: %w", lastSlot, errUsage)
+	if *nodes < 0 || *nodes > lastSlot || *simulated < 0 || *simulated > maxSimulated {
+		return fmt.Errorf("--nodes takes 0 to %d, --simulated-nodes 0 to %d: %w", lastSlot, maxSimulated, errUsage)
+	}
+	if *nodes > 0 && *simulated > 0 {
+		return fmt.Errorf("a cluster has --nodes or --simulated-nodes: nobody could tell which pods run: %w", errUsage)
 	}
 	t, err := a.testbed()
 	if err != nil {
 		return err
 	}
-	artifacts, what := planeArtifacts(), "etcd, API server, controller manager (usually 5 s)"
-	if *nodes > 0 {
+	what := "etcd, API server, controller manager (usually 5 s)"
+	switch {
+	case *nodes > 0:
 		if err := ensureNodes(ctx); err != nil {
 			return err
 		}
-		artifacts = append(artifacts, nodeArtifacts()...)
-		what = fmt.Sprintf("etcd, API server, controller manager, scheduler; %d with containerd, kubelet, kube-proxy (usually 12 s)", *nodes)
+		what = fmt.Sprintf("a control plane, and nodes with containerd, kubelet, kube-proxy: %d (usually 12 s)", *nodes)
+	case *simulated > 0:
+		what = fmt.Sprintf("a control plane, and simulated nodes: %d (usually 7 s)", *simulated)
 	}
-	binaries, err := ensure(ctx, artifacts)
+	binaries, err := ensure(ctx, clusterArtifacts(*nodes, *simulated))
 	if err != nil {
 		return err
 	}
@@ -40,15 +46,18 @@ func up(ctx context.Context, args []string) error {
 	}
 	defer unlock()
 	if cluster, ok := ready(ctx, t); ok {
-		if has := len(cluster.nodes()); has != *nodes && a.given("nodes") {
-			return fmt.Errorf("cluster %q is up with %d nodes, not with %d; take it down first: testbed down --name %s", t.Name, has, *nodes, t.Name)
+		if has := len(cluster.nodes()); a.given("nodes") && has != *nodes {
+			return otherNodes(t, has, *nodes, "nodes")
+		}
+		if has := cluster.record.Simulated; a.given("simulated-nodes") && has != *simulated {
+			return otherNodes(t, has, *simulated, "simulated nodes")
 		}
 		say("cluster %q is up already", t.Name)
 		fmt.Println(t.Kubeconfig())
 		return nil
 	}
 	say("bringing up cluster %q: %s", t.Name, what)
-	if err := startCluster(ctx, t, binaries, *nodes); err != nil {
+	if err := startCluster(ctx, t, binaries, *nodes, *simulated); err != nil {
 		t.removeIfEmpty()
 		return err
 	}
@@ -57,10 +66,15 @@ func up(ctx context.Context, args []string) error {
 	return nil
 }
 
+// otherNodes says that a cluster is not the one that is asked for.
+func otherNodes(t Testbed, has, wanted int, what string) error {
+	return fmt.Errorf("cluster %q is up with %d %s, not with %d; take it down first: testbed down --name %s", t.Name, has, what, wanted, t.Name)
+}
+
 // ready finds a cluster that is up, and says whether all of it works. One whose processes all live
 // gets a moment to answer, for the machine may be busy; one with a dead or frozen process does not.
 func ready(ctx context.Context, t Testbed) (Cluster, bool) {
-	cluster, err := loadCluster(t, nil)
+	cluster, err := loadCluster(t)
 	if err != nil {
 		return cluster, false
 	}
@@ -83,7 +97,7 @@ func ready(ctx context.Context, t Testbed) (Cluster, bool) {
 
 // startCluster starts a cluster from nothing, after clearing away whatever is left of an earlier
 // one. If it fails, nothing stays behind.
-func startCluster(ctx context.Context, t Testbed, binaries map[string]string, nodes int) error {
+func startCluster(ctx context.Context, t Testbed, binaries map[string]string, nodes, simulated int) error {
 	if t.Plane().Exists() {
 		say("an earlier cluster %q is not whole any more: clearing it away first", t.Name)
 	}
@@ -91,7 +105,7 @@ func startCluster(ctx context.Context, t Testbed, binaries map[string]string, no
 		return err
 	}
 	for attempt := 1; ; attempt++ {
-		err := startClusterOnce(ctx, t, binaries, nodes)
+		err := startClusterOnce(ctx, t, binaries, nodes, simulated)
 		if err == nil {
 			return nil
 		}
@@ -106,12 +120,13 @@ func startCluster(ctx context.Context, t Testbed, binaries map[string]string, no
 	}
 }
 
-func startClusterOnce(ctx context.Context, t Testbed, binaries map[string]string, nodes int) error {
+func startClusterOnce(ctx context.Context, t Testbed, binaries map[string]string, nodes, simulated int) error {
 	record, err := reserveNodes(t.Nodes(), nodes)
 	if err != nil {
 		return err
 	}
-	record, err = t.Plane().create(record, controlPlanePorts(nodes > 0)...)
+	record.Simulated = simulated
+	record, err = t.Plane().create(record, controlPlanePorts...)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func userKubeconfig(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	cluster, err := loadCluster(t, nil)
+	cluster, err := loadCluster(t)
 	if err != nil {
 		return fmt.Errorf("cluster %q is not up; bring it up with: testbed up --name %s", t.Name, t.Name)
 	}
