@@ -42,6 +42,26 @@ func removeNodes(ctx context.Context, part Part) error {
 	return nil
 }
 
+// removeAbandonedNodes takes away nodes of testbeds whose folder somebody has deleted.
+func removeAbandonedNodes(ctx context.Context) error {
+	owners, err := slotOwners()
+	if err != nil {
+		return err
+	}
+	for dir := range owners {
+		if present(dir) {
+			continue
+		}
+		testbed := filepath.Dir(dir)
+		say("the folder of nodes %s is gone: clearing the nodes away", dir)
+		part := Part{Testbed: Testbed{Name: filepath.Base(testbed), Dir: testbed}, Name: filepath.Base(dir)}
+		if err := removeNodes(ctx, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // haltNodes ends all that runs on nodes at once and by force: servers, what keeps containers, and
 // containers. Nobody is told; whoever would start something again is ended with the rest.
 func haltNodes(part Part, nodes []Node) error {

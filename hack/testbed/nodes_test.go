@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -26,12 +27,7 @@ const nodesNeeded = "ORBIT_TEST_NODES"
 // A node runs a pod whose image it pulls from a registry on this machine, the pod answers and reaches
 // a Service and the API server, and when all is killed and taken down nothing is left.
 func TestNodeRunsPods(t *testing.T) {
-	if os.Getuid() != 0 {
-		if os.Getenv(nodesNeeded) == "required" {
-			t.Fatal("nodes need root, and " + nodesNeeded + " says that this test may not be missed")
-		}
-		t.Skip("nodes need root: run this as root")
-	}
+	needRoot(t)
 	testbed := bringUp(t, "--nodes", "1")
 	cluster, err := loadCluster(testbed)
 	if err != nil {
@@ -83,6 +79,34 @@ spec:
 	expectNothingLeft(t, testbed, node)
 }
 
+// Nodes of a testbed whose folder was deleted are cleared away by the next that wants nodes.
+func TestAbandonedNodesAreClearedAway(t *testing.T) {
+	needRoot(t)
+	t.Setenv("ORBIT_STATE", t.TempDir())
+	testbed, err := NewTestbed("unit-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := reserveNodes(t.Context(), testbed.Nodes(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := record.Nodes[0]
+	if err := errors.Join(node.connect(t.Context(), 20000), node.makeCgroups()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := testbed.Nodes().start(shell("exec sleep 1000")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(testbed.Dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := removeAbandonedNodes(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	expectNothingLeft(t, testbed, node)
+}
+
 // Pods on simulated nodes run, as far as anybody can tell, without root.
 func TestSimulatedNodesRunPods(t *testing.T) {
 	testbed := bringUp(t, "--simulated-nodes", "2")
@@ -95,6 +119,18 @@ func TestSimulatedNodesRunPods(t *testing.T) {
 	}
 	kubectl("", "delete", "deployment", "web")
 	kubectl("", "wait", "--for=delete", "pod", "--all", "--timeout=60s")
+}
+
+// needRoot skips a test on nodes where there can be none, and fails it where it must not be missed.
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Getuid() == 0 {
+		return
+	}
+	if os.Getenv(nodesNeeded) == "required" {
+		t.Fatal("nodes need root, and " + nodesNeeded + " says that this test may not be missed")
+	}
+	t.Skip("nodes need root: run this as root")
 }
 
 // bringUp brings the test's testbed up, and takes it down after the test.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -19,10 +20,13 @@ const slotsRoot = "/var/lib/orbit-testbed"
 const ownerFile = "owner"
 
 // reserveNodes makes the folders of a cluster's nodes, and reserves their slots.
-func reserveNodes(part Part, n int) (Record, error) {
+func reserveNodes(ctx context.Context, part Part, n int) (Record, error) {
 	var record Record
 	if n == 0 {
 		return record, nil
+	}
+	if err := removeAbandonedNodes(ctx); err != nil {
+		return record, err
 	}
 	// First of all, for a slot whose owner's folder is gone is nobody's.
 	if _, err := part.create(record); err != nil {
@@ -95,25 +99,31 @@ func pickSlots(n int, free func(slot int) bool) ([]int, error) {
 
 // slotsOf are the slots that belong to a part.
 func slotsOf(owner Part) ([]Node, error) {
+	owners, err := slotOwners()
+	return owners[owner.Dir()], err
+}
+
+// slotOwners are the slots that are taken, by the folder of the part that they belong to.
+func slotOwners() (map[string][]Node, error) {
 	files, err := filepath.Glob(filepath.Join(slotsRoot, "[0-9]*", ownerFile))
 	if err != nil {
 		return nil, err
 	}
-	var nodes []Node
+	owners := map[string][]Node{}
 	for _, file := range files {
-		name, err := os.ReadFile(file)
-		if err != nil || string(name) != owner.Dir() {
-			continue // somebody else's, or taken down in between
+		owner, err := os.ReadFile(file)
+		if err != nil {
+			continue // taken down in between
 		}
 		if slot, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil {
-			nodes = append(nodes, Node{Slot: slot})
+			owners[string(owner)] = append(owners[string(owner)], Node{Slot: slot})
 		}
 	}
-	return nodes, nil
+	return owners, nil
 }
 
-// releaseSlot gives a slot back, when nothing of its node is left but the folder. last says that no
-// testbed has any node now.
+// releaseSlot gives a slot back, when nothing of its node is left but the folder. whenLast is what to
+// do when no testbed has a node any more.
 func releaseSlot(n Node, whenLast func() error) error {
 	unlock, err := lockDir(slotsRoot, nil)
 	if err != nil {

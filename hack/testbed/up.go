@@ -121,7 +121,7 @@ func startCluster(ctx context.Context, t Testbed, binaries map[string]string, no
 }
 
 func startClusterOnce(ctx context.Context, t Testbed, binaries map[string]string, nodes, simulated int) error {
-	record, err := reserveNodes(t.Nodes(), nodes)
+	record, err := reserveNodes(ctx, t.Nodes(), nodes)
 	if err != nil {
 		return err
 	}
