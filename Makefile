@@ -110,6 +110,14 @@ bench: tools renderer ## Measure: prints a table and writes bench-report.json (3
 	export PATH="$(BIN):$$PATH" ORBIT_TEST_RENDERER="$(BIN)/orbit-renderer"; \
 	cargo bench $(CARGO_FLAGS) --profile dev --bench plane
 
+.PHONY: kind-up
+kind-up: ## A cluster on machines with Docker and kind: what `testbed up --nodes 1` is without
+	kind create cluster --config kind-config.yaml --wait 2m
+
+.PHONY: kind-down
+kind-down: ## Delete it
+	kind delete cluster --name orbit
+
 .PHONY: advisories
 advisories: ## Check dependencies for known vulnerabilities (takes the advisory database from the network)
 	$(BIN)/cargo-deny --all-features check advisories
