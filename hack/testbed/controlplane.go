@@ -238,6 +238,9 @@ func (c ControlPlane) apiserver() Component {
 			"--audit-log-maxsize=2000", // MB: one file for a whole test run
 			"--audit-log-maxbackup=1",
 		}, reach...),
+		// Starting is most of what it does in a test. Collecting garbage less often saves a quarter of
+		// that, and costs 50 MB.
+		Environment: []string{"GOGC=300"},
 		Ready: func(ctx context.Context) error {
 			return c.get(ctx, "ca", "admin", c.server()+"/readyz", http.StatusOK)
 		},

@@ -8,9 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // connect gives the node a network namespace of its own and a link to this machine, over which the
@@ -112,11 +114,11 @@ func shareAddress(ctx context.Context) error {
 
 // unshareAddress takes the shared address back, when there is no node any more.
 func unshareAddress(ctx context.Context) error {
-	err := execute(ctx, "ip", "address", "delete", sharedAddress+"/32", "dev", "lo")
-	if err != nil && strings.Contains(err.Error(), "Cannot assign requested address") {
-		return nil // after the machine was started anew
+	shown, err := output(ctx, "ip", "-oneline", "address", "show", "dev", "lo", "to", sharedAddress)
+	if err != nil || shown == "" {
+		return err
 	}
-	return err
+	return execute(ctx, "ip", "address", "delete", sharedAddress+"/32", "dev", "lo")
 }
 
 // forwarding is where a network namespace is told to pass packets on.
@@ -136,12 +138,15 @@ func execute(ctx context.Context, args ...string) error {
 	return err
 }
 
-// output runs a command of the machine's and returns what it prints.
+// output runs a command of the machine's, which dies with us, and returns what it prints.
 func output(ctx context.Context, args ...string) (string, error) {
+	runtime.LockOSThread() // the signal comes when the thread ends that started the command
+	defer runtime.UnlockOSThread()
 	var printed, complaint bytes.Buffer
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	cmd.Stdout, cmd.Stderr = &printed, &complaint
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(complaint.String()))
 	}
