@@ -155,6 +155,8 @@ func TestReadyCondition(t *testing.T) {
 	for node, want := range map[string]string{
 		`{"status":{"conditions":[{"type":"DiskPressure","status":"False"},{"type":"Ready","status":"True"}]}}`:                       "",
 		`{"status":{"conditions":[{"type":"Ready","status":"False","reason":"KubeletNotReady","message":"cni is not initialized"}]}}`: "the node is not ready: KubeletNotReady: cni is not initialized",
+		`{"spec":{"taints":[{"key":"node.kubernetes.io/not-ready"}]},"status":{"conditions":[{"type":"Ready","status":"True"}]}}`:     "the node is ready, but still keeps pods off by the taint node.kubernetes.io/not-ready",
+		`{"spec":{"taints":[{"key":"mine"}]},"status":{"conditions":[{"type":"Ready","status":"True"}]}}`:                             "",
 		`{"status":{}}`: "the node does not say whether it is ready",
 	} {
 		err := readyCondition([]byte(node))

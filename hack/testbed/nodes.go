@@ -97,9 +97,13 @@ func (c ControlPlane) nodeReady(ctx context.Context, name string) error {
 	return readyCondition(answer)
 }
 
-// readyCondition looks for the condition Ready in a node.
+// readyCondition looks whether a node is ready, and whether the controllers have noticed: until then a
+// taint keeps pods off it.
 func readyCondition(node []byte) error {
 	var object struct {
+		Spec struct {
+			Taints []struct{ Key string }
+		}
 		Status struct {
 			Conditions []struct{ Type, Status, Reason, Message string }
 		}
@@ -109,6 +113,11 @@ func readyCondition(node []byte) error {
 	}
 	for _, condition := range object.Status.Conditions {
 		if condition.Type == "Ready" && condition.Status == "True" {
+			for _, taint := range object.Spec.Taints {
+				if taint.Key == "node.kubernetes.io/not-ready" || taint.Key == "node.kubernetes.io/unreachable" {
+					return fmt.Errorf("the node is ready, but still keeps pods off by the taint %s", taint.Key)
+				}
+			}
 			return nil
 		}
 		if condition.Type == "Ready" {
