@@ -87,7 +87,7 @@ test: tools renderer ## Run every test against a real API server and real stores
 	cargo test $(CARGO_FLAGS) --no-fail-fast
 
 .PHONY: demo
-demo: demo-parts ## Show it: an image from its Dockerfile to two environments (20 s; 15 minutes the first time)
+demo: demo-parts ## Show it: an image from its Dockerfile to pods in two clusters (2 minutes; 20 the first time)
 	@ORBIT=$(ORBIT) hack/demo/demo
 
 .PHONY: up
@@ -100,7 +100,7 @@ down: testbed ## End what `make up` started, and delete its data
 
 .PHONY: demo-parts
 demo-parts: build
-	$(TESTBED) build etcd kube-apiserver kube-controller-manager kubectl
+	$(TESTBED) build etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy sandbox-image kubectl
 
 .PHONY: bench
 bench: tools renderer ## Measure: prints a table and writes bench-report.json (3 minutes)

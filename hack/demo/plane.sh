@@ -13,6 +13,8 @@ name_demo() {
   data=$state/data
   log=$state/controller.log
   testbed_name=demo-$name
+  # The clusters that the plane delivers to, by the environment that each is for.
+  clusters=("$testbed_name-dev" "$testbed_name-prod")
   export KUBECACHEDIR=$state/kube-cache
 }
 
@@ -27,11 +29,33 @@ run() {
   "$@"
 }
 
-# The control plane, and the plane on it with its embedded stores.
+# A port that nothing listens on. Images are named after it, so that it stays the same for as long as there are any.
+registry_port() {
+  if [[ ! -e $state/port ]]; then
+    local port=28480
+    while (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+    echo "$port" >"$state/port"
+  fi
+  cat "$state/port"
+}
+
+# The control plane, the clusters with a node each, and the plane with its embedded stores.
 start_all() {
   mkdir -p "$state" "$data"
   chmod 700 "$state"
   "$bin/testbed" up --name "$testbed_name" >/dev/null
+  local cluster
+  for cluster in "${clusters[@]}"; do
+    "$bin/testbed" up --name "$cluster" --nodes 1 >/dev/null
+  done
+  # The address that nodes reach this machine by, and a certificate for it.
+  local ORBIT_TESTBED_ADDRESS
+  eval "$("$bin/testbed" env --name "${clusters[0]}" | grep ORBIT_TESTBED_ADDRESS)"
+  registry=$ORBIT_TESTBED_ADDRESS:$(registry_port)
+  "$bin/testbed" certificate "$state/certificate" >/dev/null
+  for cluster in "${clusters[@]}"; do
+    "$bin/testbed" trust "$registry" "$state/certificate/ca.crt" --name "$cluster"
+  done
   admin=$("$bin/testbed" kubeconfig --name "$testbed_name")
   heading "Starting the plane: orbit controller, with everything it stores in one directory"
   # A name of its own, under which the history records what it does by itself.
@@ -39,15 +63,21 @@ start_all() {
   own=$("$bin/testbed" kubeconfig --name "$testbed_name" --user orbit-plane --group system:masters)
   # And a session of its own: Ctrl-C reaches this script alone, which then ends all in order.
   KUBECONFIG=$admin kubectl delete configmap orbit-plane --namespace kube-public --ignore-not-found >/dev/null
+  kubectl --kubeconfig "$admin" create secret generic orbit-tls --namespace kube-system --type kubernetes.io/tls \
+    --from-file "$state/certificate/ca.crt" --from-file "$state/certificate/tls.crt" \
+    --from-file "$state/certificate/tls.key" --dry-run=client -o yaml |
+    kubectl --kubeconfig "$admin" apply -f - >/dev/null
   setsid "$orbit" controller --kubeconfig "$own" --data-dir "$data" --renderer "$bin/orbit-renderer" \
-    --listen 127.0.0.1:0 --health-listen 127.0.0.1:0 </dev/null >>"$log" 2>&1 &
+    --listen "0.0.0.0:${registry#*:}" --public-url "https://$registry" --tls-secret kube-system/orbit-tls \
+    --registry-host "$registry" --health-listen 127.0.0.1:0 </dev/null >>"$log" 2>&1 &
   controller=$!
   disown "$controller" # or bash reports its end, which is asked for
   echo "$controller" >"$state/controller.pid"
   # What it says to clients once it serves them.
   KUBECONFIG=$admin kubectl wait --for=create configmap/orbit-plane --namespace kube-public --timeout=60s >/dev/null
-  server=$(KUBECONFIG=$admin kubectl get configmap orbit-plane --namespace kube-public -o jsonpath='{.data.url}')
-  note "it serves $server and logs to $log"
+  # What it tells of the history it tells its own machine only, so it is asked by that address.
+  server=https://127.0.0.1:${registry#*:}
+  note "it serves https://$registry and logs to $log"
 }
 
 # Whether the process whose id is on file is still the controller of this demo.
@@ -63,7 +93,10 @@ end_all() {
     kill -TERM "$controller" 2>/dev/null || true
     timeout 60 tail --pid="$controller" -f /dev/null || kill -KILL "$controller" 2>/dev/null || true
   fi
-  "$bin/testbed" down --name "$testbed_name" || return 1
+  local each
+  for each in "${clusters[@]}" "$testbed_name"; do
+    "$bin/testbed" down --name "$each" || return 1
+  done
   rm -rf "$state"
   rmdir --ignore-fail-on-non-empty "$ORBIT_STATE/demo" 2>/dev/null || true
 }

@@ -1,4 +1,5 @@
-# The demo's story: one image from its Dockerfile to two environments, and the record of it. To be sourced.
+# The demo's story: one image from its Dockerfile to pods in two clusters, the end of one of them, and the record of it all.
+# To be sourced.
 
 # Maria works in the namespace shop and nowhere else: what she does is recorded under her name.
 introduce_maria() {
@@ -6,7 +7,7 @@ introduce_maria() {
   {
     kubectl --kubeconfig "$admin" create namespace shop
     kubectl --kubeconfig "$admin" create role orbit --namespace shop --verb='*' \
-      --resource=imageuploads.orbit.k8or.io,helmcharts.orbit.k8or.io,environmentoverlays.orbit.k8or.io
+      --resource=imageuploads.orbit.k8or.io,helmcharts.orbit.k8or.io,environmentoverlays.orbit.k8or.io,ephemeralclusters.orbit.k8or.io,deliveries.orbit.k8or.io
     # What the plane advises to do: read events, give it a pull secret.
     kubectl --kubeconfig "$admin" create role secrets --namespace shop --verb=get,list,watch,create,update,patch,delete \
       --resource=secrets
@@ -56,24 +57,73 @@ rendered() {
 
 show_environments() { run kubectl get environmentoverlays -o wide; }
 
+# Lets a cluster join: a Secret with its kubeconfig, and an object that says what it is for.
+join_cluster() {
+  local environment=$1 cluster=$testbed_name-$1
+  kubectl create secret generic "$environment-kubeconfig" \
+    --from-file "value=$("$bin/testbed" kubeconfig --name "$cluster")" >/dev/null
+  run kubectl apply --filename - <<CLUSTER
+apiVersion: orbit.k8or.io/v1alpha1
+kind: EphemeralCluster
+metadata:
+  name: $environment
+  namespace: shop
+  labels: {orbit.k8or.io/environment: $environment}
+spec:
+  connection: {kubeConfig: {secretRef: {name: $environment-kubeconfig}}}
+CLUSTER
+  kubectl wait "ephemeralcluster/$environment" --for=condition=Ready --timeout=60s >/dev/null
+}
+
+# Waits until a version runs healthily in the cluster of an environment.
+wait_for_delivery() {
+  local delivery=delivery/web.$1.shop.$1
+  kubectl wait "$delivery" --for=create --timeout=60s >/dev/null
+  kubectl wait "$delivery" --for=jsonpath='{.status.applied.version}'="$2" --timeout=120s >/dev/null
+  kubectl wait "$delivery" --for=condition=Ready --timeout=180s >/dev/null
+}
+
+# Asks every pod of web in the cluster of an environment what it is.
+ask_pods() {
+  local kubeconfig address
+  kubeconfig=$("$bin/testbed" kubeconfig --name "$testbed_name-$1")
+  run kubectl --kubeconfig "$kubeconfig" get pods --namespace "$2" --output wide
+  for address in $(kubectl --kubeconfig "$kubeconfig" get pods --namespace "$2" \
+    --field-selector status.phase=Running --output jsonpath='{.items[*].status.podIP}'); do
+    run curl --silent --show-error --max-time 5 "http://$address:8080/"
+    echo
+  done
+}
+
 tell() {
-  heading "1. An image, really built: buildah and hack/demo/app/Dockerfile"
+  heading "1. Two clusters join, each with a real node: one for dev, one for prod"
+  join_cluster dev
+  join_cluster prod
+  run kubectl get ephemeralclusters
+
+  heading "2. An image, really built: buildah and hack/demo/app/Dockerfile"
   build_image 1.0.0
 
-  heading "2. Maria hands it over. One command, with her own kubeconfig"
+  heading "3. Maria hands it over. One command, with her own kubeconfig"
   upload 1.0.0
   wait_for_environment dev 1.0.0
   wait_for_environment prod 1.0.0
 
-  heading "3. What she asked for, and what became of it: one ImageUpload"
+  heading "4. What she asked for, and what became of it: one ImageUpload"
   run kubectl get imageupload web -o yaml
   run kubectl get orbit
 
-  heading "4. The Helm chart made for the release"
+  heading "5. The Helm chart made for the release"
   run kubectl get helmchart web.1.0.0 -o wide
   (cd "$state" && run orbit export chart web 1.0.0 --namespace shop --data-dir "$data" && run tar --list --file web-1.0.0.tgz)
 
-  heading "5. Production is to differ: one EnvironmentOverlay, with Helm values and a Kustomize patch"
+  heading "6. It runs: pods in both clusters, pulled from the plane itself"
+  wait_for_delivery dev 1.0.0
+  wait_for_delivery prod 1.0.0
+  run kubectl get deliveries
+  ask_pods dev shop
+
+  heading "7. Production is to differ: one EnvironmentOverlay, with Helm values and a Kustomize patch"
   run cat "$here/prod.yaml"
   # The default overlay owns application and environment only, so hers adopts it.
   run kubectl apply --server-side --filename "$here/prod.yaml"
@@ -84,16 +134,36 @@ tell() {
   show_environments
   note "What is rendered for dev (-) and prod (+):"
   diff --unified=1 --label dev "$state/dev.yaml" --label prod "$state/prod.yaml" || [[ $? == 1 ]]
+  wait_for_delivery prod 1.0.0
+  ask_pods prod shop-prod
 
-  heading "6. Version 1.1.0: dev follows by itself, prod stays in its range"
+  heading "8. Version 1.1.0: dev follows by itself, prod stays in its range"
   build_image 1.1.0
   upload 1.1.0
   wait_for_environment dev 1.1.0
   wait_for_environment prod 1.0.0
+  wait_for_delivery dev 1.1.0
   show_environments
+  ask_pods dev shop
 
-  heading "7. Nothing is forgotten: the lifecycle of web"
-  run orbit lifecycle web --namespace shop
+  heading "9. Somebody changes what runs, and it is put right"
+  local of_dev
+  of_dev=$("$bin/testbed" kubeconfig --name "$testbed_name-dev")
+  run kubectl --kubeconfig "$of_dev" scale deployment/web --namespace shop --replicas=4
+  kubectl --kubeconfig "$of_dev" wait deployment/web --namespace shop --for=jsonpath='{.spec.replicas}'=1 --timeout=60s >/dev/null
+  wait_for_delivery dev 1.1.0
+  run kubectl get events --field-selector reason=DriftCorrected
+
+  heading "10. The cluster of dev dies, without a goodbye"
+  run testbed kill --name "$testbed_name-dev"
+  kubectl wait ephemeralcluster/dev --for=condition=Reachable=false --timeout=120s >/dev/null
+  run kubectl get ephemeralclusters
+  note "Nobody waits for the dead: its object goes, and what ran there is recorded as lost."
+  run kubectl delete ephemeralcluster dev --timeout=60s
+  kubectl wait delivery/web.dev.shop.dev --for=delete --timeout=60s >/dev/null
+
+  heading "11. Nothing is forgotten: the lifecycle of web"
+  run orbit lifecycle web --all
   note "And the record is whole: every event is chained to the one before by its hash."
   run orbit verify --data-dir "$data"
 }

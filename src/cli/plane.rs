@@ -69,7 +69,13 @@ impl PlaneArgs {
             certificates.push((pem, path.display().to_string()));
         }
         let server = match (self.server, cluster) {
-            (Some(server), _) => server,
+            (Some(server), None) => server,
+            (Some(server), Some(cluster)) => {
+                // Under another address it is the same plane. One whose cluster says nothing of it may do without.
+                let ca = published(cluster).await.ok().and_then(|(_, ca)| ca);
+                certificates.extend(ca.map(|pem| (pem.into_bytes(), format!("ConfigMap {NAMESPACE}/{NAME}"))));
+                server
+            }
             (None, Some(cluster)) => {
                 let (server, ca) = published(cluster).await?;
                 certificates.extend(ca.map(|pem| (pem.into_bytes(), format!("ConfigMap {NAMESPACE}/{NAME}"))));

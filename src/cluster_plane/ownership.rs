@@ -103,7 +103,8 @@ pub fn fingerprint(meta: &ObjectMeta) -> Option<Digest> {
 
 /// Who else changed the object last, but for its status.
 pub fn last_other_manager(meta: &ObjectMeta) -> Option<String> {
-    let others = meta.managed_fields.iter().flatten().filter(|entry| !is_ours(entry) && entry.subresource.is_none());
+    let is_status = |entry: &ManagedFieldsEntry| entry.subresource.as_deref() == Some("status");
+    let others = meta.managed_fields.iter().flatten().filter(|entry| !is_ours(entry) && !is_status(entry));
     others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0)).and_then(|entry| entry.manager.clone())
 }
 
