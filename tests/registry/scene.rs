@@ -22,6 +22,7 @@ pub struct Scene {
     /// A token of somebody who may not.
     pub stranger: String,
     _controller: Controller,
+    _source: Registry,
 }
 
 impl Scene {
@@ -37,7 +38,7 @@ impl Scene {
         plane.until_ready::<EnvironmentOverlay>("web.dev").await;
         let reader = account(&client, namespace, "reader", true).await;
         let stranger = account(&client, namespace, "stranger", false).await;
-        Self { plane, image, reader, stranger, _controller: controller }
+        Self { plane, image, reader, stranger, _controller: controller, _source: source }
     }
 
     /// A repository of this plane's namespace at this plane.

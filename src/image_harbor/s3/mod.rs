@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_s3::{
     Client,
-    config::http::HttpResponse,
+    config::{ResponseChecksumValidation, http::HttpResponse},
     error::{ProvideErrorMetadata, SdkError},
     presigning::PresigningConfig,
     primitives::ByteStream as Body,
@@ -30,7 +30,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
-use tokio_util::io::ReaderStream;
 use url::Url;
 use uuid::Uuid;
 
@@ -71,6 +70,8 @@ impl S3Harbor {
         names::check("a plane", plane)?;
         let mut builder = aws_sdk_s3::config::Builder::from(config)
             .timeout_config(limits.small())
+            // What is read has a digest, which its reader checks: a second sum over all bytes finds nothing more.
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .stalled_stream_protection(limits.sending());
         if config.endpoint_url().is_some() {
             // Other servers are rarely reached by a host name per bucket.
@@ -174,12 +175,18 @@ impl S3Harbor {
             Err(error) => return Err(self.refused("reading")(error)),
         };
         let store = self.name();
-        let bytes = ReaderStream::with_capacity(found.body.into_async_read(), 256 << 10)
-            .map_err(move |error| HarborError::Unavailable {
-                store: store.clone(),
-                message: format!("reading was cut off: {}", aws::causes(&error)),
-            })
-            .boxed();
+        // As they come off the connection: another buffer in between would copy every byte once more.
+        let bytes = stream::try_unfold(found.body, move |mut body| {
+            let store = store.clone();
+            async move {
+                let next = body.try_next().await.map_err(|error| HarborError::Unavailable {
+                    store,
+                    message: format!("reading was cut off: {}", aws::causes(&error)),
+                })?;
+                Ok(next.map(|chunk| (chunk, body)))
+            }
+        })
+        .boxed();
         Ok(exactly(length, unstalled(bytes, self.limits.stall, self.name()), short))
     }
 }
