@@ -110,6 +110,13 @@ async fn published(cluster: Client) -> anyhow::Result<(Url, Option<String>)> {
     Ok((url, data.remove("ca")))
 }
 
+/// The certificates to trust at this cluster's plane, where it has published some. That it cannot be asked is no error:
+/// the system's may do.
+pub async fn published_ca(cluster: Client) -> Option<String> {
+    let found = Api::<ConfigMap>::namespaced(cluster, NAMESPACE).get_opt(NAME).await.ok()??;
+    found.data?.remove("ca")
+}
+
 impl Plane {
     /// What is under a path of the API, given as segments below the namespace; parameters without a value are left out.
     pub async fn get<T: DeserializeOwned>(

@@ -38,7 +38,7 @@ use self::{
     send::{SendError, Sender},
     source::Source,
 };
-use super::kubeconfig;
+use super::{kubeconfig, plane};
 use crate::{
     api::{Condition, ContainerPort, ImageUpload, RetentionPolicy},
     failpoint,
@@ -221,7 +221,11 @@ impl Job {
     ) -> anyhow::Result<Outcome> {
         let asked = Asked::by(&applied, archive.map(|(archive, _)| archive.sha256));
         let mut follower = Follower::of(self.api.clone(), &self.request.name, asked);
-        let sender = Sender::new(self.args.ca_file.as_deref())?;
+        let published = match archive {
+            Some(_) => plane::published_ca(self.api.clone().into_client()).await,
+            None => None,
+        };
+        let sender = Sender::new(self.args.ca_file.as_deref(), published.as_deref())?;
         let mut sessions: Vec<String> = Vec::new();
         let mut seen: Option<Box<ImageUpload>> = None;
         loop {

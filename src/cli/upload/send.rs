@@ -135,8 +135,8 @@ enum Failure {
 }
 
 impl Sender {
-    /// A sender that trusts the system's certificates, and those of a PEM file.
-    pub fn new(ca_file: Option<&Path>) -> anyhow::Result<Self> {
+    /// A sender that trusts the system's certificates, those of a PEM file, and those that the plane has `published`.
+    pub fn new(ca_file: Option<&Path>, published: Option<&str>) -> anyhow::Result<Self> {
         // No redirects: the key is for the server that the status names, and for no other.
         let mut client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
@@ -145,6 +145,11 @@ impl Sender {
             let pem = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem)
                 .with_context(|| format!("{} holds no usable certificates", path.display()))?;
+            client = client.tls_certs_merge(certificates);
+        }
+        if let Some(pem) = published {
+            let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
+                .context("the certificates that the plane has published are not usable")?;
             client = client.tls_certs_merge(certificates);
         }
         let client = client.build().context("no HTTP client could be made")?;

@@ -86,7 +86,7 @@ impl Bench {
 }
 
 fn sender() -> Sender {
-    let mut sender = Sender::new(None).unwrap();
+    let mut sender = Sender::new(None, None).unwrap();
     sender.chunk = 256 << 10;
     sender.patience = Patience { first_answer: Duration::from_millis(300), ..Patience::default() };
     sender
