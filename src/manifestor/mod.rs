@@ -22,6 +22,6 @@ mod yaml;
 pub use chart::{Chart, ChartInput, generate};
 pub use error::ManifestorError;
 pub use image_config::{Healthcheck, ImageConfig, read_image_config};
-pub use package::{CONFIG_MEDIA_TYPE, LAYER_MEDIA_TYPE, MANIFEST_MEDIA_TYPE, Package, package};
+pub use package::{CONFIG_MEDIA_TYPE, LAYER_MEDIA_TYPE, MANIFEST_MEDIA_TYPE, Package, config_of, package};
 pub use secrets::{SecretFinding, secret_findings};
 pub use user::{RunAs, resolve_user};

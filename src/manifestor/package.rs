@@ -64,3 +64,9 @@ pub fn package(application: &str, version: &str, chart: &Chart) -> Result<Packag
     })));
     Ok(Package { digest: Digest::of(&manifest), tgz, config, manifest, tgz_digest })
 }
+
+/// The digest of the config that a chart's manifest names; none in what is no manifest.
+pub fn config_of(manifest: &[u8]) -> Option<Digest> {
+    let manifest: serde_json::Value = serde_json::from_slice(manifest).ok()?;
+    manifest["config"]["digest"].as_str()?.parse().ok()
+}

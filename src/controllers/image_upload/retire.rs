@@ -10,8 +10,13 @@ use crate::{
     chart_store::{Entry, Fact},
     controllers::{context::Context, outcome::Halt},
     digest::Digest,
+    image_harbor::{self, HarborError},
+    manifestor,
     release::{ApplicationKey, ReleaseRecord},
 };
+
+/// A chart's manifest has some hundred bytes.
+const MAX_MANIFEST: u64 = 64 * 1024;
 
 /// Records the end of the object and, where its policy is Delete, gives up what it had stored.
 pub async fn retire(context: &Context, object: &ImageUpload) -> Result<(), Halt> {
@@ -50,7 +55,8 @@ async fn purge(context: &Context, object: &ImageUpload, key: &ApplicationKey) ->
     for record in gone {
         let release = &record.release;
         // All else first: once the journal has the purge, nothing would come back for it.
-        let unneeded: Vec<Digest> = blobs(record).filter(|digest| !needed.contains(digest)).collect();
+        let config = chart_config(context, record).await?;
+        let unneeded: Vec<Digest> = blobs(record).chain(config).filter(|digest| !needed.contains(digest)).collect();
         context.chart_store.unlink(key, &unneeded).await?;
         let chart = helm_chart_name(&key.application, &release.version);
         if let Some(chart) = context.api::<HelmChart>(&key.namespace).get_opt(&chart).await? {
@@ -76,7 +82,17 @@ async fn named_by_others(
     Ok(others.map(|other| other.spec.version).collect())
 }
 
-/// What a release needs of the Harbor: its images and its chart.
+/// The config of a release's chart, which is of this version and no other, and which only the chart's manifest names.
+async fn chart_config(context: &Context, record: &ReleaseRecord) -> Result<Option<Digest>, Halt> {
+    let Some(chart) = &record.chart else { return Ok(None) };
+    match image_harbor::read_to_vec(context.harbor.as_ref(), &chart.digest, MAX_MANIFEST).await {
+        Ok(manifest) => Ok(manifestor::config_of(&manifest)),
+        Err(HarborError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a release needs of the Harbor: its images and its chart, its config aside.
 fn blobs(record: &ReleaseRecord) -> impl Iterator<Item = Digest> + '_ {
     let chart = record.chart.iter().flat_map(|chart| [chart.digest, chart.package]);
     image_blobs(&record.release).chain(chart)
