@@ -106,6 +106,7 @@ demo-parts: build
 bench: tools renderer ## Measure: prints a table and writes bench-report.json (3 minutes)
 	@trap '$(TESTBED) down --all --name $(BENCH_NAME)' EXIT; \
 	$(TESTBED) up --name $(BENCH_NAME); \
+	$(TESTBED) stores up --name $(BENCH_NAME); \
 	eval "$$($(TESTBED) env --name $(BENCH_NAME))"; \
 	export PATH="$(BIN):$$PATH" ORBIT_TEST_RENDERER="$(BIN)/orbit-renderer"; \
 	cargo bench $(CARGO_FLAGS) --profile dev --bench plane

@@ -23,7 +23,7 @@ pub async fn measure() -> Vec<Row> {
     println!("Taking in an archive of 1 GiB (usually 1 minute)");
     let scene = Scene::new().await;
     let archive = scene.folder.path().join("large.tar");
-    write_archive(&archive);
+    write_archive(&archive, LAYER);
     let plane = Plane::start(scene.folder.path(), &scene.kubeconfig(), &[]).await;
     let idle = mebibytes(plane.id(), "VmRSS");
     // The kernel forgets the peak so far (proc(5), clear_refs), which the start made.
@@ -59,11 +59,11 @@ fn mebibytes(process: u32, field: &str) -> f64 {
     kibibytes / 1024.0
 }
 
-/// An OCI layout as a tar file: one layer with one file of random bytes, which nothing compresses.
-fn write_archive(path: &Path) {
+/// An OCI layout as a tar file: one layer with one file of so many random bytes, which nothing compresses.
+pub fn write_archive(path: &Path, content: u64) {
     // The blob's name is its digest, hence the layer is made twice: once to be hashed, once to be written.
     let mut hash = Sha256::new();
-    write_layer(|bytes| hash.update(bytes));
+    write_layer(content, |bytes| hash.update(bytes));
     let layer = format!("sha256:{}", hex::encode(hash.finalize()));
     let config = json!({
         "architecture": "amd64",
@@ -79,7 +79,7 @@ fn write_archive(path: &Path) {
         "schemaVersion": 2,
         "mediaType": format!("{oci}.manifest.v1+json"),
         "config": descriptor(&format!("{oci}.config.v1+json"), &Digest::of(&config).to_string(), config.len() as u64),
-        "layers": [descriptor(&format!("{oci}.layer.v1.tar"), &layer, layer_size())],
+        "layers": [descriptor(&format!("{oci}.layer.v1.tar"), &layer, layer_size(content))],
     })
     .to_string();
     let manifest_digest = Digest::of(&manifest).to_string();
@@ -90,18 +90,18 @@ fn write_archive(path: &Path) {
     .to_string();
 
     let mut file = BufWriter::new(File::create(path).expect("a file"));
-    for (name, content) in [
+    for (name, text) in [
         ("oci-layout".to_owned(), json!({"imageLayoutVersion": "1.0.0"}).to_string()),
         ("index.json".to_owned(), index),
         (blob(&Digest::of(&config).to_string()), config.clone()),
         (blob(&manifest_digest), manifest.clone()),
     ] {
-        file.write_all(header(&name, content.len() as u64).as_bytes()).expect("a header is written");
-        file.write_all(content.as_bytes()).expect("content is written");
-        file.write_all(&vec![0; content.len().next_multiple_of(512) - content.len()]).expect("padding is written");
+        file.write_all(header(&name, text.len() as u64).as_bytes()).expect("a header is written");
+        file.write_all(text.as_bytes()).expect("content is written");
+        file.write_all(&vec![0; text.len().next_multiple_of(512) - text.len()]).expect("padding is written");
     }
-    file.write_all(header(&blob(&layer), layer_size()).as_bytes()).expect("a header is written");
-    write_layer(|bytes| file.write_all(bytes).expect("the layer is written"));
+    file.write_all(header(&blob(&layer), layer_size(content)).as_bytes()).expect("a header is written");
+    write_layer(content, |bytes| file.write_all(bytes).expect("the layer is written"));
     file.write_all(&[0; 1024]).expect("the end is written");
     file.flush().expect("the file is written");
 }
@@ -120,15 +120,15 @@ fn header(name: &str, size: u64) -> tar::Header {
 }
 
 /// Header, content, end.
-fn layer_size() -> u64 {
-    512 + LAYER + 1024
+fn layer_size(content: u64) -> u64 {
+    512 + content + 1024
 }
 
-fn write_layer(mut to: impl FnMut(&[u8])) {
+fn write_layer(content: u64, mut to: impl FnMut(&[u8])) {
     let mut random = fastrand::Rng::with_seed(1);
     let mut chunk = vec![0; MIB as usize];
-    to(header("data", LAYER).as_bytes());
-    for _ in 0..LAYER / MIB {
+    to(header("data", content).as_bytes());
+    for _ in 0..content / MIB {
         random.fill(&mut chunk);
         to(&chunk);
     }

@@ -1,8 +1,9 @@
 //! What the plane promises of its speed, as figures: `make bench` prints them and writes `bench-report.json`.
 //!
 //! Each figure stands beside what it is compared with, taken in the same run on the same machine, so it means something on
-//! any. Names of figures as arguments (`render`, `restart`, `ingest`) choose among them.
+//! any. Names of figures as arguments (`render`, `restart`, `ingest`, `download`) choose among them.
 
+mod download;
 mod ingest;
 #[path = "../../tests/support/plane.rs"]
 mod plane;
@@ -28,6 +29,9 @@ async fn main() {
     }
     if wanted("ingest") {
         rows.extend(ingest::measure().await);
+    }
+    if wanted("download") {
+        rows.extend(download::measure().await);
     }
     report::publish(&rows);
 }
