@@ -13,6 +13,11 @@ introduce_maria() {
       --resource=secrets
     kubectl --kubeconfig "$admin" create role events --namespace shop --verb=get,list,watch \
       --resource=events,events.events.k8s.io
+    # Where the plane is, and whom to trust there: as the Helm chart of the plane lets everybody know.
+    kubectl --kubeconfig "$admin" create role find --namespace kube-public --verb=get --resource=configmaps \
+      --resource-name=orbit-plane
+    kubectl --kubeconfig "$admin" create rolebinding find --namespace kube-public --role find \
+      --group system:authenticated
     for role in orbit secrets events; do
       kubectl --kubeconfig "$admin" create rolebinding "maria-$role" --namespace shop --role "$role" \
         --user maria@shop.example

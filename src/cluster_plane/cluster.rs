@@ -21,6 +21,7 @@ use super::{
     objects::ObjectId,
     observed::{Observed, Watched},
     ownership::DeliveryKey,
+    remote_error::{self, ApplyFailure, FailureKind},
     watch::Watches,
 };
 use crate::{digest::Digest, release::ClusterRef};
@@ -65,13 +66,18 @@ pub async fn identify(client: &Client) -> Result<Identity, Unreachable> {
     let asked = async {
         let namespace = Api::<Namespace>::all(client.clone()).get_metadata("kube-system").await?;
         let version = client.apiserver_version().await?.git_version;
-        Ok(Identity { uid: namespace.metadata.uid.unwrap_or_default(), version })
+        Ok::<_, kube::Error>(Identity { uid: namespace.metadata.uid.unwrap_or_default(), version })
     };
     match tokio::time::timeout(ANSWER, asked).await {
         Ok(Ok(identity)) => Ok(identity),
-        Ok(Err(kube::Error::Api(status))) => Err(Unreachable::Refused(status.message)),
-        Ok(Err(error)) => Err(Unreachable::Silent(causes(&error))),
-        Err(_) => Err(Unreachable::Silent(format!("no answer within {} s", ANSWER.as_secs()))),
+        Ok(Err(error)) => {
+            let ApplyFailure { kind, message } = remote_error::explain_connection(&error);
+            match kind {
+                FailureKind::Unauthorized | FailureKind::Forbidden => Err(Unreachable::Refused(message)),
+                _ => Err(Unreachable::Silent(message)),
+            }
+        }
+        Err(_) => Err(Unreachable::Silent(format!("its API server gave no answer within {} s", ANSWER.as_secs()))),
     }
 }
 
@@ -79,25 +85,11 @@ pub async fn identify(client: &Client) -> Result<Identity, Unreachable> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreachable {
     /// It answers, but does not let the plane in.
-    #[error("its API server refuses the kubeconfig's user: {0}")]
+    #[error("{0}")]
     Refused(String),
     /// It does not answer, or not as it should.
-    #[error("its API server cannot be reached: {0}")]
+    #[error("{0}")]
     Silent(String),
-}
-
-/// An error with what caused it: the outermost alone says little of connections.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// A client for what a kubeconfig names.
