@@ -9,6 +9,8 @@ use super::{Condition, DeletionPolicy, DriftPolicy, FailurePolicy, LocalRef, Spa
 use crate::{digest::Digest, release::ClusterRef};
 
 /// What an overlay wants in one cluster: the plane's own word, written from the overlay and the cluster.
+// Columns of one type are no mistake.
+#[allow(clippy::duplicated_attributes)]
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "orbit.k8or.io",
@@ -21,6 +23,7 @@ use crate::{digest::Digest, release::ClusterRef};
     shortname = "dlv",
     category = "orbit",
     doc = "One EnvironmentOverlay in one EphemeralCluster. The plane makes it; its status says what runs there and how it is.",
+    cel,
     printcolumn(name = "Application", type_ = "string", json_path = ".spec.application"),
     printcolumn(name = "Environment", type_ = "string", json_path = ".spec.environment"),
     printcolumn(name = "Cluster", type_ = "string", json_path = ".spec.cluster.name"),

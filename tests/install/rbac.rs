@@ -247,9 +247,9 @@ async fn try_account(
 
 /// What no plane may, in any namespace.
 const NEVER: [(&str, &str, &str); 14] = [
-    ("list", "secrets", "default"),
-    ("watch", "secrets", "default"),
-    ("create", "secrets", "default"),
+    ("delete", "secrets", "default"),
+    ("create", "ephemeralclusters.orbit.k8or.io", "default"),
+    ("delete", "ephemeralclusters.orbit.k8or.io", "default"),
     ("create", "imageuploads.orbit.k8or.io", "default"),
     ("delete", "imageuploads.orbit.k8or.io", "default"),
     ("delete", "environmentoverlays.orbit.k8or.io", "default"),
