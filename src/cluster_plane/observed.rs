@@ -271,3 +271,104 @@ impl Observed {
 fn resource_version(object: &DynamicObject) -> u128 {
     object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::{FIELD_MANAGER, label};
+
+    struct Scene {
+        observed: Observed,
+        woken: mpsc::UnboundedReceiver<DeliveryKey>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let (wake, woken) = mpsc::unbounded_channel();
+            Self { observed: Observed::new(wake), woken }
+        }
+
+        fn woken(&mut self) -> usize {
+            let mut count = 0;
+            while self.woken.try_recv().is_ok() {
+                count += 1;
+            }
+            count
+        }
+    }
+
+    fn id(kind: &str, name: &str) -> ObjectId {
+        ObjectId { group: String::new(), kind: kind.into(), namespace: "shop".into(), name: name.into() }
+    }
+
+    fn gvk() -> GroupVersionKind {
+        GroupVersionKind::gvk("", "v1", "ConfigMap")
+    }
+
+    fn object(version: u32, fields: Value) -> DynamicObject {
+        let delivery = DeliveryKey { namespace: "shop".into(), name: "web.prod.fleet.eu-1".into() };
+        serde_json::from_value(json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {
+                "name": "a", "namespace": "shop", "resourceVersion": version.to_string(),
+                "labels": {label::DELIVERY: delivery.label()},
+                "annotations": {label::DELIVERY: delivery.to_string()},
+                "managedFields": [{"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields}],
+            },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_older_word_changes_nothing() {
+        let mut scene = Scene::new();
+        let seen = |scene: &Scene| scene.observed.object(&id("ConfigMap", "a"));
+        scene.observed.apply(id("ConfigMap", "a"), &gvk(), &object(5, json!({"f:data": {}})));
+        assert_eq!(scene.woken(), 1);
+        let known = seen(&scene);
+        scene.observed.apply(id("ConfigMap", "a"), &gvk(), &object(4, json!({})));
+        assert_eq!((seen(&scene), scene.woken()), (known.clone(), 0));
+        scene.observed.apply(id("ConfigMap", "a"), &gvk(), &object(6, json!({"f:data": {}})));
+        assert_eq!((seen(&scene), scene.woken()), (known, 0), "what decisions need is the same");
+        scene.observed.delete(&id("ConfigMap", "a"), &object(5, json!({})));
+        assert!(seen(&scene).is_some());
+        scene.observed.delete(&id("ConfigMap", "a"), &object(7, json!({})));
+        assert_eq!((seen(&scene), scene.woken()), (None, 1));
+    }
+
+    #[test]
+    fn what_a_list_does_not_show_is_gone_unless_it_was_applied_meanwhile() {
+        let mut scene = Scene::new();
+        scene.observed.apply(id("ConfigMap", "a"), &gvk(), &object(5, json!({})));
+        let began = Instant::now();
+        scene.observed.apply(id("ConfigMap", "b"), &gvk(), &object(6, json!({})));
+        scene.woken();
+        scene.observed.listed(&Watched::of(&id("ConfigMap", "")), began);
+        assert_eq!(scene.observed.object(&id("ConfigMap", "a")), None);
+        assert!(scene.observed.object(&id("ConfigMap", "b")).is_some());
+        assert_eq!(scene.woken(), 1);
+    }
+
+    #[test]
+    fn a_pods_trouble_is_its_workloads_until_it_is_ready() {
+        let mut scene = Scene::new();
+        let workload = id("ConfigMap", "a");
+        scene.observed.apply(workload.clone(), &gvk(), &object(5, json!({})));
+        scene.woken();
+        let pod = || vec![id("Pod", "a-1"), workload.clone()];
+        let trouble = |reason: &str| Trouble { reason: reason.into(), message: String::new(), container: None };
+        scene.observed.apply_pod(pod(), false, None);
+        assert_eq!(scene.woken(), 0);
+        scene.observed.tell(id("Pod", "a-1"), trouble("ReadinessProbeFailed"));
+        assert_eq!(scene.observed.troubles(&workload), [(id("Pod", "a-1"), trouble("ReadinessProbeFailed"))]);
+        scene.observed.apply_pod(pod(), false, Some(trouble("CrashLoopBackOff")));
+        assert_eq!(scene.observed.troubles(&workload), [(id("Pod", "a-1"), trouble("CrashLoopBackOff"))]);
+        assert_eq!(scene.woken(), 2);
+        scene.observed.apply_pod(pod(), true, None);
+        assert_eq!((scene.observed.troubles(&workload), scene.woken()), (Vec::new(), 1));
+        scene.observed.delete_pod(&id("Pod", "a-1"));
+        assert_eq!(scene.woken(), 0);
+    }
+}

@@ -108,3 +108,70 @@ async fn take_away(context: &Context, request: &Request<'_>, cluster: &Cluster) 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{digest::Digest, release::ClusterRef};
+
+    fn now() -> Timestamp {
+        "2026-01-02T00:00:00Z".parse().unwrap()
+    }
+
+    fn cluster(spec: Value, deleted: Option<Timestamp>) -> EphemeralCluster {
+        let mut all = json!({"connection": {"kubeConfig": {"secretRef": {"name": "eu-1"}}}});
+        all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        let metadata =
+            json!({"name": "eu-1", "namespace": "fleet", "deletionTimestamp": deleted.map(|at| at.to_string())});
+        serde_json::from_value(json!({"metadata": metadata, "spec": all})).unwrap()
+    }
+
+    fn delivery(policy: &str) -> Delivery {
+        serde_json::from_value(json!({
+            "metadata": {"name": "web.prod.fleet.eu-1", "namespace": "shop"},
+            "spec": {
+                "application": "web", "environment": "prod", "targetNamespace": "shop", "artifact": Digest::of("a"),
+                "cluster": ClusterRef::new("fleet", "eu-1", "u"), "driftPolicy": "Correct", "onFailure": "Hold",
+                "timeout": "10m", "deletionPolicy": policy,
+            },
+            "status": {"inventory": {"digest": Digest::of("i"), "objects": 1}},
+        }))
+        .unwrap()
+    }
+
+    fn silent() -> Standing {
+        Standing::Away("silent".into())
+    }
+
+    #[test]
+    fn what_runs_in_a_silent_cluster_is_waited_for_as_long_as_its_object_stays() {
+        let end = |spec, deleted| end(&delivery("Prune"), Some(&cluster(spec, deleted)), Some(&silent()), now());
+        assert!(matches!(end(json!({}), None), End::Wait(_)));
+        assert!(matches!(end(json!({}), Some(now())), End::Lost(_)), "a dead API holds nothing");
+        let enforced = json!({"clusterDeletionPolicy": "Enforce", "deletionGracePeriod": "5m"});
+        let minutes_ago = |minutes| Some(now() - SignedDuration::from_mins(minutes));
+        assert!(matches!(end(enforced.clone(), minutes_ago(4)), End::Wait(_)));
+        assert!(matches!(end(enforced, minutes_ago(5)), End::Lost(_)));
+        assert!(matches!(end(json!({"expiresAt": "2026-01-01T00:00:00Z"}), None), End::Lost(_)));
+    }
+
+    #[test]
+    fn what_is_to_stay_stays() {
+        let leaves = |policy, spec, deleted| {
+            matches!(end(&delivery(policy), Some(&cluster(spec, deleted)), Some(&silent()), now()), End::Leave(_))
+        };
+        assert!(leaves("Orphan", json!({}), None));
+        assert!(leaves("Prune", json!({"clusterDeletionPolicy": "Orphan"}), Some(now())));
+        assert!(!leaves("Prune", json!({"clusterDeletionPolicy": "Orphan"}), None), "the cluster does not end");
+    }
+
+    #[test]
+    fn without_its_cluster_it_is_lost_and_without_objects_it_just_ends() {
+        assert!(matches!(end(&delivery("Prune"), None, None, now()), End::Lost(_)));
+        let unapplied = Delivery { status: None, ..delivery("Prune") };
+        assert!(matches!(end(&unapplied, Some(&cluster(json!({}), None)), Some(&silent()), now()), End::Leave(_)));
+    }
+}

@@ -124,3 +124,105 @@ fn unhealthy_for(conditions: &[Condition], now: Timestamp) -> Duration {
 fn passed(since: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(since)).unwrap_or(Duration::ZERO)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cluster_plane::{
+            health::{Health, HealthState, Trouble},
+            objects::ObjectId,
+        },
+        controllers::delivery::look::Plight,
+        digest::Digest,
+    };
+
+    const TIMEOUT: Duration = Duration::from_secs(600);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_000_000 + second).unwrap()
+    }
+
+    fn id(kind: &str, name: &str) -> ObjectId {
+        ObjectId { group: String::new(), kind: kind.into(), namespace: "shop".into(), name: name.into() }
+    }
+
+    fn sight(state: HealthState, trouble: Option<&str>) -> Sight {
+        let health = Health { state, reason: "R".into(), message: "Available: 0/1".into() };
+        let plight = trouble.map(|reason| Plight {
+            of: id("Pod", "web-1"),
+            trouble: Trouble { reason: reason.into(), message: "no such image".into(), container: Some("main".into()) },
+        });
+        Sight {
+            objects: vec![(id("Deployment", "web"), health)],
+            troubles: plight.into_iter().collect(),
+            ..Sight::default()
+        }
+    }
+
+    fn applied() -> AppliedArtifact {
+        AppliedArtifact { artifact: Digest::of("a"), version: None, inputs_digest: Digest::of("i"), at: at(0) }
+    }
+
+    fn judge(sight: &Sight, recorded: DeploymentState, conditions: &[Condition], second: i64) -> Verdict {
+        let applied = applied();
+        let known = Known { recorded: Some(recorded), applied: Some(&applied), timeout: TIMEOUT, conditions };
+        verdict(sight, known, at(second))
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_given_its_time() {
+        let sight = sight(HealthState::InProgress, None);
+        let verdict = judge(&sight, DeploymentState::Applied, &[], 60);
+        assert_eq!((verdict.healthy, verdict.state), (false, None));
+        assert_eq!((&*verdict.reason, verdict.again), (reason::PROGRESSING, Some(Duration::from_secs(540))));
+        let verdict = judge(&sight, DeploymentState::Applied, &[], 600);
+        assert_eq!((&*verdict.reason, verdict.state), (reason::DEADLINE_EXCEEDED, Some(DeploymentState::Failed)));
+        assert!(verdict.message.contains("600 s") && verdict.message.contains("Available: 0/1"), "{}", verdict.message);
+    }
+
+    #[test]
+    fn trouble_is_told_at_once_with_the_pod() {
+        let verdict =
+            judge(&sight(HealthState::InProgress, Some("ImagePullBackOff")), DeploymentState::Applied, &[], 5);
+        assert_eq!((&*verdict.reason, verdict.state), ("ImagePullBackOff", None));
+        assert!(
+            verdict.message.starts_with("Pod web-1 in namespace shop, container main: ImagePullBackOff: no such image")
+        );
+    }
+
+    #[test]
+    fn what_cannot_become_healthy_has_failed_before_its_time() {
+        let verdict = judge(&sight(HealthState::Failed, None), DeploymentState::Applied, &[], 5);
+        assert_eq!(verdict.state, Some(DeploymentState::Failed));
+    }
+
+    #[test]
+    fn a_blink_is_no_degradation_and_trouble_is() {
+        let unhealthy = Condition {
+            type_: condition_type::HEALTHY.into(),
+            status: ConditionStatus::False,
+            reason: reason::UNHEALTHY.into(),
+            message: String::new(),
+            observed_generation: None,
+            last_transition_time: at(1000),
+        };
+        let blink = sight(HealthState::InProgress, None);
+        let first = judge(&blink, DeploymentState::Healthy, &[], 1000);
+        assert_eq!((first.healthy, first.state, first.again), (false, None, Some(BLINK)));
+        let later = judge(&blink, DeploymentState::Healthy, std::slice::from_ref(&unhealthy), 1030);
+        assert_eq!((later.state, later.again), (Some(DeploymentState::Degraded), None));
+        let trouble =
+            judge(&sight(HealthState::InProgress, Some("CrashLoopBackOff")), DeploymentState::Healthy, &[], 1000);
+        assert_eq!(trouble.state, Some(DeploymentState::Degraded));
+    }
+
+    #[test]
+    fn what_is_gone_is_not_healthy() {
+        let mut sight = sight(HealthState::Current, None);
+        assert!(judge(&sight, DeploymentState::Applied, &[], 5).healthy);
+        sight.drift.push(crate::controllers::delivery::look::Drift { id: id("Service", "web"), by: None, gone: true });
+        let verdict = judge(&sight, DeploymentState::Applied, &[], 5);
+        assert!(!verdict.healthy && verdict.message.contains("Service web"), "{}", verdict.message);
+    }
+}
