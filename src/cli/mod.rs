@@ -10,6 +10,7 @@ mod output;
 mod plane;
 mod renderer;
 mod text;
+mod trust;
 mod upload;
 mod verify;
 mod viewport;

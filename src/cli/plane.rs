@@ -9,7 +9,7 @@ use reqwest::{StatusCode, header};
 use serde::{Deserialize, de::DeserializeOwned};
 use url::Url;
 
-use super::kubeconfig;
+use super::{kubeconfig, trust::Trust};
 
 /// Namespace of the ConfigMap that names the plane's address: everyone may read it.
 const NAMESPACE: &str = "kube-public";
@@ -63,36 +63,28 @@ impl PlaneArgs {
             (None, Some(cluster)) => cluster.default_namespace().to_owned(),
             (None, None) => bail!("no namespace is given"),
         };
-        let mut certificates = Vec::new();
-        if let Some(path) = &self.ca_file {
-            let pem = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-            certificates.push((pem, path.display().to_string()));
-        }
+        let mut trust = Trust::of_file(self.ca_file.as_deref())?;
         let server = match (self.server, cluster) {
             (Some(server), None) => server,
             (Some(server), Some(cluster)) => {
-                // Under another address it is the same plane. One whose cluster says nothing of it may do without.
-                let ca = published(cluster).await.ok().and_then(|(_, ca)| ca);
-                certificates.extend(ca.map(|pem| (pem.into_bytes(), format!("ConfigMap {NAMESPACE}/{NAME}"))));
+                // Under another address it is the same plane.
+                trust_published(cluster, &mut trust).await;
                 server
             }
             (None, Some(cluster)) => {
                 let (server, ca) = published(cluster).await?;
-                certificates.extend(ca.map(|pem| (pem.into_bytes(), format!("ConfigMap {NAMESPACE}/{NAME}"))));
+                if let Some(pem) = ca {
+                    trust.add(pem, format!("ConfigMap {NAMESPACE}/{NAME}"));
+                }
                 server
             }
             (None, None) => bail!("no server is given"),
         };
-        let mut client = reqwest::Client::builder()
+        let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .timeout(Duration::from_secs(60))
             .redirect(reqwest::redirect::Policy::none());
-        for (pem, source) in certificates {
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .with_context(|| format!("{source} holds no usable certificates"))?;
-            client = client.tls_certs_merge(certificates);
-        }
-        Ok(Plane { client: client.build().context("no HTTP client could be made")?, server, namespace })
+        Ok(Plane { client: trust.client(client)?, server, namespace })
     }
 }
 
@@ -110,11 +102,14 @@ async fn published(cluster: Client) -> anyhow::Result<(Url, Option<String>)> {
     Ok((url, data.remove("ca")))
 }
 
-/// The certificates to trust at this cluster's plane, where it has published some. That it cannot be asked is no error:
-/// the system's may do.
-pub async fn published_ca(cluster: Client) -> Option<String> {
-    let found = Api::<ConfigMap>::namespaced(cluster, NAMESPACE).get_opt(NAME).await.ok()??;
-    found.data?.remove("ca")
+/// Trusts the certificates that the plane has published in its cluster, too. Where they cannot be read nothing changes:
+/// who is only allowed to upload need not be allowed to look there, and the system may know the plane's certificate.
+pub async fn trust_published(cluster: Client, trust: &mut Trust) {
+    let found = Api::<ConfigMap>::namespaced(cluster, NAMESPACE).get_opt(NAME).await;
+    let ca = found.ok().flatten().and_then(|found| found.data?.remove("ca"));
+    if let Some(pem) = ca.filter(|pem| !pem.trim().is_empty()) {
+        trust.add(pem, format!("ConfigMap {NAMESPACE}/{NAME}"));
+    }
 }
 
 impl Plane {
@@ -153,5 +148,49 @@ impl Plane {
             Ok(problem) if is_problem => bail!("{}", problem.detail),
             _ => bail!("{} answers {status}: is it an Orbit Plane?", self.server),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A client whose API server answers all with this.
+    fn cluster(status: u16, answer: Value) -> Client {
+        let service = tower::service_fn(move |request: Request<Body>| {
+            assert_eq!(request.uri().path(), "/api/v1/namespaces/kube-public/configmaps/orbit-plane");
+            let body = Body::from(answer.to_string().into_bytes());
+            async move { Ok::<_, Infallible>(Response::builder().status(status).body(body).unwrap()) }
+        });
+        Client::new(service, "default")
+    }
+
+    /// Whether a client can be made that trusts what is published there.
+    async fn trusting(status: u16, answer: Value) -> Result<(), String> {
+        // Another test of this process may have done it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut trust = Trust::default();
+        trust_published(cluster(status, answer), &mut trust).await;
+        trust.client(reqwest::Client::builder()).map(drop).map_err(|error| format!("{error:#}"))
+    }
+
+    #[tokio::test]
+    async fn certificates_are_trusted_where_they_are_published_and_missed_by_nobody_where_they_are_not() {
+        let published = |data: Value| json!({"metadata": {"name": NAME}, "data": data});
+        let pem = rcgen::generate_simple_self_signed(["plane.example".to_owned()]).unwrap().cert.pem();
+        assert_eq!(trusting(200, published(json!({"url": "https://plane.example", "ca": pem}))).await, Ok(()));
+        assert_eq!(trusting(200, published(json!({"url": "https://plane.example"}))).await, Ok(()));
+        let refusal = |code: u16, reason: &str| json!({"kind": "Status", "status": "Failure", "code": code, "message": "no", "reason": reason});
+        assert_eq!(trusting(403, refusal(403, "Forbidden")).await, Ok(()));
+        assert_eq!(trusting(404, refusal(404, "NotFound")).await, Ok(()));
+        // What is published and of no use is said, with its place.
+        let error = trusting(200, published(json!({"ca": "-----BEGIN CERTIFICATE-----\nxx\n"}))).await.unwrap_err();
+        assert!(error.contains("ConfigMap kube-public/orbit-plane"), "{error}");
     }
 }

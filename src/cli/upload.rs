@@ -38,7 +38,7 @@ use self::{
     send::{SendError, Sender},
     source::Source,
 };
-use super::{kubeconfig, plane};
+use super::{kubeconfig, plane, trust::Trust};
 use crate::{
     api::{Condition, ContainerPort, ImageUpload, RetentionPolicy},
     failpoint,
@@ -107,7 +107,8 @@ pub struct Args {
     /// Where to send the bytes instead of the host in status.upload.url
     #[arg(long, env = "ORBIT_SERVER", value_name = "URL")]
     server: Option<Url>,
-    /// Certificates (PEM) to trust besides the system's when sending the bytes
+    /// Certificates (PEM) to trust besides the system's, and those that the plane publishes in its cluster, when sending the
+    /// bytes
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// Wait until the release is ready; this is the default
@@ -221,11 +222,11 @@ impl Job {
     ) -> anyhow::Result<Outcome> {
         let asked = Asked::by(&applied, archive.map(|(archive, _)| archive.sha256));
         let mut follower = Follower::of(self.api.clone(), &self.request.name, asked);
-        let published = match archive {
-            Some(_) => plane::published_ca(self.api.clone().into_client()).await,
-            None => None,
-        };
-        let sender = Sender::new(self.args.ca_file.as_deref(), published.as_deref())?;
+        let mut trust = Trust::of_file(self.args.ca_file.as_deref())?;
+        if archive.is_some() {
+            plane::trust_published(self.api.clone().into_client(), &mut trust).await;
+        }
+        let sender = Sender::new(&trust)?;
         let mut sessions: Vec<String> = Vec::new();
         let mut seen: Option<Box<ImageUpload>> = None;
         loop {

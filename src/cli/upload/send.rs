@@ -5,7 +5,6 @@
 
 use std::{
     io::SeekFrom,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
 use futures::TryStreamExt;
 use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, header};
 use tokio::{
@@ -24,7 +22,10 @@ use tokio_util::io::ReaderStream;
 use url::Url;
 
 use super::{archive::Archive, key::UploadKey, progress::Progress, server::is_loopback};
-use crate::registry::{UPLOAD_OFFSET, content_range::ContentRange};
+use crate::{
+    cli::trust::Trust,
+    registry::{UPLOAD_OFFSET, content_range::ContentRange},
+};
 
 /// Why an archive did not arrive.
 #[derive(Debug, thiserror::Error)]
@@ -135,25 +136,13 @@ enum Failure {
 }
 
 impl Sender {
-    /// A sender that trusts the system's certificates, those of a PEM file, and those that the plane has `published`.
-    pub fn new(ca_file: Option<&Path>, published: Option<&str>) -> anyhow::Result<Self> {
+    /// A sender that trusts the system's certificates, and these.
+    pub fn new(trust: &Trust) -> anyhow::Result<Self> {
         // No redirects: the key is for the server that the status names, and for no other.
-        let mut client = reqwest::Client::builder()
+        let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .redirect(reqwest::redirect::Policy::none());
-        if let Some(path) = ca_file {
-            let pem = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .with_context(|| format!("{} holds no usable certificates", path.display()))?;
-            client = client.tls_certs_merge(certificates);
-        }
-        if let Some(pem) = published {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
-                .context("the certificates that the plane has published are not usable")?;
-            client = client.tls_certs_merge(certificates);
-        }
-        let client = client.build().context("no HTTP client could be made")?;
-        Ok(Self { client, chunk: 16 << 20, patience: Patience::default() })
+        Ok(Self { client: trust.client(client)?, chunk: 16 << 20, patience: Patience::default() })
     }
 
     /// Sends `archive` to the session at `url`, from where the session stands; returns when the server has verified it.

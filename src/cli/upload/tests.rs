@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     chart_store::{ChartStore, SessionState, SqliteTable, UploadSession},
+    cli::trust::Trust,
     digest::Digest,
     image_harbor::LocalHarbor,
     registry::{Limits, PieceLimits, Registry, readers::testing::Cluster, router},
@@ -86,7 +87,7 @@ impl Bench {
 }
 
 fn sender() -> Sender {
-    let mut sender = Sender::new(None, None).unwrap();
+    let mut sender = Sender::new(&Trust::default()).unwrap();
     sender.chunk = 256 << 10;
     sender.patience = Patience { first_answer: Duration::from_millis(300), ..Patience::default() };
     sender
