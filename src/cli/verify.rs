@@ -37,7 +37,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     findings.extend(verify_stores(&store, harbor.as_ref(), args.deep).await?);
     if args.cluster {
         let (client, _) = kubeconfig::connect(None, None).await?;
-        findings.extend(verify_cluster(&client, args.namespace.as_deref(), &store).await?);
+        findings.extend(verify_cluster(&client, args.namespace.as_deref(), &store, harbor.as_ref()).await?);
     }
     let of_viewport = viewport::verify(&store, &viewport::open(&args.stores)?).await;
     findings.extend(of_viewport.as_ref().map(Vec::clone).unwrap_or_default());

@@ -1,5 +1,5 @@
 //! Whether the cluster says what the Chart Store says: objects that call themselves ready name releases, charts and
-//! renderings that are recorded.
+//! renderings that are recorded, and deliveries whose objects are known.
 
 use std::fmt::Debug;
 
@@ -12,8 +12,12 @@ use serde::de::DeserializeOwned;
 
 use super::{Finding, VerifyError};
 use crate::{
-    api::{Condition, ConditionStatus, EnvironmentOverlay, HelmChart, ImageUpload, condition_type},
-    chart_store::{ChartStore, EnvironmentRecord},
+    api::{
+        Condition, ConditionStatus, Delivery, EnvironmentOverlay, EphemeralCluster, HelmChart, ImageUpload,
+        InventoryRef, condition_type,
+    },
+    chart_store::{ChartStore, DeploymentRecord, DeploymentState, EnvironmentRecord},
+    image_harbor::ImageHarbor,
     release::{ApplicationKey, ReleaseRecord},
 };
 
@@ -27,6 +31,7 @@ pub async fn verify_cluster(
     client: &Client,
     namespace: Option<&str>,
     store: &ChartStore,
+    harbor: &dyn ImageHarbor,
 ) -> Result<Vec<Finding>, VerifyError> {
     let mut findings = Vec::new();
     for upload in list::<ImageUpload>(client, namespace).await? {
@@ -43,6 +48,19 @@ pub async fn verify_cluster(
         let key = key(&overlay, &overlay.spec.application);
         let record = store.environment(&key, &overlay.spec.environment).await?;
         report(&mut findings, &overlay, overlay_problem(&overlay, record.as_ref()));
+    }
+    let deliveries = list::<Delivery>(client, namespace).await?;
+    for delivery in &deliveries {
+        let key = key(delivery, &delivery.spec.application);
+        let record = store.deployment(&key, &delivery.spec.environment, &delivery.spec.cluster).await?;
+        report(&mut findings, delivery, delivery_problem(delivery, record.as_ref()));
+        let Some(inventory) = delivery.status.as_ref().and_then(|status| status.inventory.as_ref()) else { continue };
+        let is_stored = harbor.stat(&inventory.digest).await?.is_some();
+        let is_linked = store.is_linked(&key, &inventory.digest).await?;
+        report(&mut findings, delivery, inventory_problem(inventory, is_stored, is_linked));
+    }
+    for cluster in list::<EphemeralCluster>(client, namespace).await? {
+        report(&mut findings, &cluster, cluster_problem(&cluster, &deliveries));
     }
     Ok(findings)
 }
@@ -82,6 +100,51 @@ fn overlay_problem(overlay: &EnvironmentOverlay, record: Option<&EnvironmentReco
         }
         Some(_) => None,
     }
+}
+
+fn delivery_problem(delivery: &Delivery, record: Option<&DeploymentRecord>) -> Option<String> {
+    let status = delivery.status.as_ref().filter(|status| is_ready(&status.conditions))?;
+    let Some(applied) = &status.applied else { return Some("it is ready, but its status names nothing".to_owned()) };
+    let said = applied.artifact;
+    match record {
+        None => Some(format!("its status names artifact {said}, of which no deployment is recorded")),
+        Some(record) if record.artifact != said => {
+            Some(format!("its status names artifact {said}, recorded is {}", record.artifact))
+        }
+        Some(record) if record.state != DeploymentState::Healthy => {
+            Some(format!("it is ready, but recorded as {}", record.state.as_str()))
+        }
+        Some(_) if status.inventory.is_none() => {
+            Some("it is ready, but its status names no list of what is there".to_owned())
+        }
+        Some(_) => None,
+    }
+}
+
+/// What is wrong with the list of a delivery's objects. Whatever the delivery's state: it is found by it what is to go.
+fn inventory_problem(inventory: &InventoryRef, is_stored: bool, is_linked: bool) -> Option<String> {
+    let digest = inventory.digest;
+    match (is_stored, is_linked) {
+        (false, _) => Some(format!("its status names inventory {digest}, which is not stored")),
+        (true, false) => Some(format!("its status names inventory {digest}, which the application has no link to")),
+        (true, true) => None,
+    }
+}
+
+/// What a cluster says otherwise than the deliveries to it, which are known by what was recorded.
+fn cluster_problem(cluster: &EphemeralCluster, deliveries: &[Delivery]) -> Option<String> {
+    let status = cluster.status.as_ref().filter(|status| is_ready(&status.conditions))?;
+    let Some(said) = &status.cluster_uid else {
+        return Some("it is ready, but its status does not say which cluster it is".to_owned());
+    };
+    let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
+    let elsewhere = deliveries.iter().find(|delivery| {
+        let to = &delivery.spec.cluster;
+        let is_ready = delivery.status.as_ref().is_some_and(|status| is_ready(&status.conditions));
+        is_ready && to.namespace == namespace && to.name == name && to.uid != *said
+    })?;
+    let uid = &elsewhere.spec.cluster.uid;
+    Some(format!("its status says that it is cluster {said}, but {} is ready in {uid}", elsewhere.name_any()))
 }
 
 fn is_ready(conditions: &[Condition]) -> bool {
@@ -163,5 +226,87 @@ mod tests {
         assert!(overlay_problem(&overlay("a", "True"), None).is_some());
         // While it works its status lags behind.
         assert_eq!(overlay_problem(&overlay("a", "False"), Some(&record("b"))), None);
+    }
+
+    fn delivery(artifact: &str, ready: &str) -> Delivery {
+        serde_json::from_value(json!({
+            "apiVersion": "orbit.k8or.io/v1alpha1",
+            "kind": "Delivery",
+            "metadata": {"name": "web.prod.fleet.eu-1", "namespace": "shop"},
+            "spec": {
+                "application": "web", "environment": "prod",
+                "cluster": {"namespace": "fleet", "name": "eu-1", "uid": "u"},
+                "artifact": Digest::of(artifact), "targetNamespace": "shop", "driftPolicy": "Correct",
+                "onFailure": "Hold", "timeout": "5m", "deletionPolicy": "Prune",
+            },
+            "status": {
+                "applied": {
+                    "artifact": Digest::of(artifact), "inputsDigest": Digest::of("i"), "at": "2026-01-01T00:00:00Z",
+                },
+                "inventory": {"digest": Digest::of("inventory"), "objects": 1},
+                "conditions": [{
+                    "type": "Ready", "status": ready, "reason": "R", "message": "",
+                    "lastTransitionTime": "2026-01-01T00:00:00Z",
+                }],
+            },
+        }))
+        .unwrap()
+    }
+
+    fn deployment(artifact: &str, state: &str) -> DeploymentRecord {
+        serde_json::from_value(json!({
+            "environment": "prod", "cluster": {"namespace": "fleet", "name": "eu-1", "uid": "u"}, "attempt": 1,
+            "state": state, "since": "2026-01-01T00:00:00Z", "artifact": Digest::of(artifact),
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_a_ready_delivery_names_must_be_recorded_as_healthy() {
+        let problem = |delivery: &Delivery, record: Option<(&str, &str)>| {
+            delivery_problem(delivery, record.map(|(artifact, state)| deployment(artifact, state)).as_ref())
+        };
+        let ready = delivery("a", "True");
+        assert_eq!(problem(&ready, Some(("a", "healthy"))), None);
+        assert!(problem(&ready, Some(("b", "healthy"))).unwrap().contains("recorded is"));
+        assert_eq!(problem(&ready, Some(("a", "lost"))).unwrap(), "it is ready, but recorded as lost");
+        assert!(problem(&ready, None).is_some());
+        assert_eq!(problem(&delivery("a", "False"), Some(("b", "failed"))), None);
+        let mut empty = ready.clone();
+        empty.status.as_mut().unwrap().inventory = None;
+        assert!(problem(&empty, Some(("a", "healthy"))).is_some());
+        empty.status.as_mut().unwrap().applied = None;
+        assert!(problem(&empty, None).is_some());
+    }
+
+    #[test]
+    fn the_list_of_what_is_there_must_be_stored_and_linked() {
+        let inventory = InventoryRef { digest: Digest::of("inventory"), objects: 1 };
+        assert_eq!(inventory_problem(&inventory, true, true), None);
+        assert!(inventory_problem(&inventory, true, false).unwrap().contains("no link"));
+        assert!(inventory_problem(&inventory, false, false).unwrap().contains("not stored"));
+    }
+
+    #[test]
+    fn a_ready_cluster_is_the_one_that_is_delivered_to() {
+        let cluster = |uid: Option<&str>, name: &str| -> EphemeralCluster {
+            serde_json::from_value(json!({
+                "apiVersion": "orbit.k8or.io/v1alpha1",
+                "kind": "EphemeralCluster",
+                "metadata": {"name": name, "namespace": "fleet"},
+                "spec": {"connection": {"kubeConfig": {"secretRef": {"name": "eu-1"}}}},
+                "status": {"clusterUID": uid, "conditions": [{
+                    "type": "Ready", "status": "True", "reason": "R", "message": "",
+                    "lastTransitionTime": "2026-01-01T00:00:00Z",
+                }]},
+            }))
+            .unwrap()
+        };
+        let there = [delivery("a", "True")];
+        assert_eq!(cluster_problem(&cluster(Some("u"), "eu-1"), &there), None);
+        assert!(cluster_problem(&cluster(Some("v"), "eu-1"), &there).is_some());
+        assert_eq!(cluster_problem(&cluster(Some("v"), "eu-2"), &there), None);
+        assert_eq!(cluster_problem(&cluster(Some("v"), "eu-1"), &[delivery("a", "False")]), None);
+        assert!(cluster_problem(&cluster(None, "eu-1"), &[]).is_some());
     }
 }
