@@ -1,4 +1,4 @@
-//! A rendered overlay as an OCI artifact that Flux, Argo CD and `kubectl apply -k` can consume.
+//! A rendered overlay as an OCI artifact that Flux and `kubectl apply -k` can consume.
 //!
 //! Layer 0 is the overlay as a plain kustomization over pre-rendered resources, in the shape of Flux's OCI artifacts;
 //! layer 1 is the final YAML, as `kustomize build` on layer 0 gives it.

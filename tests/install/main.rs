@@ -4,6 +4,7 @@
 mod chart;
 #[path = "../support/cluster.rs"]
 mod cluster;
+mod gitops;
 mod helm;
 mod objects;
 #[path = "../support/plane.rs"]
