@@ -81,6 +81,10 @@ pub mod label {
     pub const ENVIRONMENT: &str = "orbit.k8or.io/environment";
     /// `true` on a namespace, set by an administrator: clusters whose objects are there may be for other namespaces too.
     pub const FLEET: &str = "orbit.k8or.io/fleet";
+    /// `true` on a namespace: the clusters whose kubeconfigs Cluster API or vcluster writes there are taken in by themselves.
+    pub const IMPORT_CLUSTERS: &str = "orbit.k8or.io/import-clusters";
+    /// `true` on a cluster that came in that way, and goes with its Secret.
+    pub const IMPORTED: &str = "orbit.k8or.io/imported";
     /// The plane that applied an object to a cluster.
     pub const PLANE: &str = "orbit.k8or.io/plane";
     /// The Delivery that an object in a cluster belongs to, as a digest; the annotation of the same name spells it out.

@@ -15,6 +15,7 @@ mod finalizers;
 mod heartbeats;
 mod helm_chart;
 mod image_upload;
+mod import;
 pub mod install;
 mod intake;
 pub mod metrics;
@@ -28,5 +29,6 @@ mod sweep;
 mod unreadable;
 mod watch;
 
+pub use import::import;
 pub use sweep::sweep;
 pub use watch::run;

@@ -1,6 +1,6 @@
 //! What wakes which reconciler. Nothing here decides anything: a wake-up too many changes nothing.
 
-mod clusters;
+pub(super) mod clusters;
 
 use std::{fmt::Debug, sync::Arc};
 

@@ -83,6 +83,10 @@ true
   resources: [deliveries]
   verbs: [create, delete]
 {{- if .Values.rbac.clusters }}
+# Clusters that are imported, in namespaces that ask for it.
+- apiGroups: [orbit.k8or.io]
+  resources: [ephemeralclusters]
+  verbs: [create, delete]
 # When each cluster answered last.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
