@@ -9,6 +9,8 @@ BIN := $(ORBIT_CACHE)/bin
 TESTBED := $(BIN)/testbed
 # The testbed that `make test` starts and ends; name another to keep one running beside it.
 TEST_NAME ?= make-test
+# The clusters with a node each that it delivers to.
+TEST_CLUSTERS := $(TEST_NAME)-eu-1 $(TEST_NAME)-eu-2
 BENCH_NAME ?= make-bench
 CARGO_FLAGS := --locked --features failpoints
 # Where cargo puts the programs it builds.
@@ -77,11 +79,13 @@ lint-generated:
 
 .PHONY: test
 test: tools renderer ## Run every test against a real API server and real stores
-	@trap '$(TESTBED) down --all --name $(TEST_NAME)' EXIT; \
+	@trap 'for name in $(TEST_NAME) $(TEST_CLUSTERS); do $(TESTBED) down --all --name $$name; done' EXIT; \
+	for name in $(TEST_CLUSTERS); do $(TESTBED) up --nodes 1 --name $$name; eval "$$($(TESTBED) env --name $$name)"; done; \
 	$(TESTBED) up --name $(TEST_NAME); \
 	$(TESTBED) stores up --name $(TEST_NAME); \
 	eval "$$($(TESTBED) env --name $(TEST_NAME))"; \
 	export PATH="$(BIN):$$PATH" ORBIT_TEST_RENDERER="$(BIN)/orbit-renderer"; \
+	export ORBIT_TEST_TESTBED="$(TESTBED)" ORBIT_TEST_CLUSTERS="$(TEST_CLUSTERS)"; \
 	go -C hack/testbed test ./...; \
 	go -C renderer test ./...; \
 	cargo test $(CARGO_FLAGS) --no-fail-fast

@@ -14,6 +14,7 @@ mod stores;
 
 use std::{
     collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -50,6 +51,9 @@ pub struct Plane {
     /// How long a state may take to come.
     pub patience: Duration,
     folder: TempDir,
+    /// Where it listens, and under which name clusters get images from it.
+    address: IpAddr,
+    registry_host: String,
     /// The same across restarts, so that addresses in status stay good.
     port: u16,
     health_port: u16,
@@ -69,10 +73,20 @@ impl Plane {
             surroundings,
             patience: PATIENCE,
             folder,
-            port: free_port(),
-            health_port: free_port(),
+            address: Ipv4Addr::LOCALHOST.into(),
+            registry_host: "registry.example".into(),
+            port: free_port(Ipv4Addr::LOCALHOST.into()),
+            health_port: free_port(Ipv4Addr::LOCALHOST.into()),
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
         }
+    }
+
+    /// The same plane at another address of this machine, from which clusters get images.
+    pub fn at(mut self, address: IpAddr) -> Self {
+        self.address = address;
+        self.port = free_port(address);
+        self.registry_host = self.registry();
+        self
     }
 
     /// A folder of the test's own.
@@ -97,9 +111,9 @@ impl Plane {
     pub fn spawn(&self, environment: &[(&str, String)]) -> Controller {
         let mut command = Command::new(ORBIT);
         command.arg("controller").args(["--skip-install", "--namespace", &self.namespace]);
-        command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
+        command.args(["--listen", &self.registry()]);
         command.args(["--health-listen", &format!("127.0.0.1:{}", self.health_port)]);
-        command.args(["--registry-host", "registry.example", "--kube-version", "1.36.3", "--renderers", "1"]);
+        command.args(["--registry-host", &self.registry_host, "--kube-version", "1.36.3", "--renderers", "1"]);
         command.args(["--log-format", "text"]);
         if let Some(renderer) = std::env::var_os("ORBIT_TEST_RENDERER") {
             command.arg("--renderer").arg(renderer);
@@ -112,7 +126,7 @@ impl Plane {
 
     /// Where its registry is: `host:port`.
     pub fn registry(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.address, self.port)
     }
 
     /// Runs `orbit` with these arguments as a user of this plane would: to its end, its output taken.
@@ -209,10 +223,10 @@ pub fn tool(name: &str) -> PathBuf {
 
 /// A port that nothing listens on, below those that the system gives out by itself: it stays free while a controller
 /// is dead.
-fn free_port() -> u16 {
+fn free_port(address: IpAddr) -> u16 {
     loop {
         let port = fastrand::u16(20_000..32_000);
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if std::net::TcpListener::bind((address, port)).is_ok() {
             return port;
         }
     }
