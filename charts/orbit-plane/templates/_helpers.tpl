@@ -83,10 +83,12 @@ true
   resources: [deliveries]
   verbs: [create, delete]
 {{- if .Values.rbac.clusters }}
+{{- if not .Values.namespace }}
 # Clusters that are imported, in namespaces that ask for it.
 - apiGroups: [orbit.k8or.io]
   resources: [ephemeralclusters]
   verbs: [create, delete]
+{{- end }}
 # When each cluster answered last.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
