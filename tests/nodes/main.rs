@@ -4,6 +4,7 @@
 
 #[path = "../support/cluster.rs"]
 mod cluster;
+mod credentials;
 mod image;
 mod losses;
 mod outages;
