@@ -99,8 +99,6 @@ func TestConfigFilesNameTheNodesOwnPlaces(t *testing.T) {
 
 func TestHostsFile(t *testing.T) {
 	const want = `server = "https://10.245.0.1:5000"
-
-[host."https://10.245.0.1:5000"]
 capabilities = ["pull", "resolve"]
 ca = "/certs/ca.crt"
 `

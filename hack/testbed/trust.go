@@ -55,15 +55,14 @@ func (n Node) trust(registry string, authority []byte) error {
 	)
 }
 
-// hostsFile says that a registry speaks HTTPS with a certificate of the authority in a file.
+// hostsFile says that a registry speaks HTTPS with a certificate of the authority in a file. It is named as
+// the server and not as a host beside it: containerd turns to the server when a host has not got an image, and
+// would trust nothing there.
 func hostsFile(registry, authorityFile string) string {
-	server := strconv.Quote("https://" + registry)
 	return fmt.Sprintf(`server = %s
-
-[host.%s]
 capabilities = ["pull", "resolve"]
 ca = %s
-`, server, server, strconv.Quote(authorityFile))
+`, strconv.Quote("https://"+registry), strconv.Quote(authorityFile))
 }
 
 // checkRegistry wants a registry as it stands in an image's name, with its port: HOST:PORT.

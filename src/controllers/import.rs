@@ -111,7 +111,7 @@ pub async fn import(context: &Context, shutdown: CancellationToken) {
     loop {
         let namespaces = tokio::select! {
             wake = woken.next() => match wake {
-                Some(Wake::Namespaces(event)) => asking.hear(event),
+                Some(Wake::Namespaces(event)) => asking.hear(*event),
                 Some(Wake::Secret(namespace)) => BTreeSet::from([namespace]),
                 None => return,
             },
@@ -132,7 +132,7 @@ pub async fn import(context: &Context, shutdown: CancellationToken) {
 
 /// What there is to look at.
 enum Wake {
-    Namespaces(watcher::Event<PartialObjectMeta<Namespace>>),
+    Namespaces(Box<watcher::Event<PartialObjectMeta<Namespace>>>),
     /// The namespace of a Secret.
     Secret(String),
 }
@@ -141,7 +141,7 @@ fn wakes(context: &Context) -> impl Stream<Item = Wake> + Send + use<> {
     let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(context.client.clone());
     let config = watcher::Config::default().labels(&format!("{}=true", label::IMPORT_CLUSTERS));
     let asking = watcher(namespaces, config).default_backoff();
-    let asking = asking.filter_map(|event| future::ready(event.ok().map(Wake::Namespaces)));
+    let asking = asking.filter_map(|event| future::ready(event.ok().map(|event| Wake::Namespaces(Box::new(event)))));
     let secrets = clusters::secrets(context).filter_map(|secret| {
         let secret = secret.ok().filter(|secret| is_of_a_cluster(secret.labels()));
         future::ready(secret.and_then(|secret| secret.namespace()).map(Wake::Secret))

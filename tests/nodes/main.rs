@@ -5,6 +5,7 @@
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod credentials;
+mod failures;
 mod image;
 mod losses;
 mod outages;

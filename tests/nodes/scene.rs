@@ -145,7 +145,7 @@ impl Scene {
     /// What the journal says of a cluster: states and versions.
     pub async fn told(&self, cluster: &str) -> Vec<String> {
         let of = format!(" dev {}/{cluster} ", self.plane.namespace);
-        self.plane.journal("web").await.iter().filter_map(|line| Some(line.split_once(&of)?)).map(join).collect()
+        self.plane.journal("web").await.iter().filter_map(|line| line.split_once(&of)).map(join).collect()
     }
 
     /// SIGKILL for the plane.

@@ -1,0 +1,79 @@
+//! What does not run says why, is given up in time, and makes way for what did.
+
+use orbit_plane::api::{Delivery, condition_type, reason};
+use serde_json::json;
+
+use crate::{
+    cluster::with_namespace,
+    plane::{condition, image::Image},
+    scene::{Scene, rollout},
+};
+
+#[tokio::test]
+async fn a_version_that_does_not_start_is_rolled_back() {
+    with_namespace(|client, namespace| async move {
+        let scene = Scene::of(client, &namespace).await;
+        scene.release("1.0.0").await;
+        scene.overlay(json!({"delivery": {"onFailure": "Rollback", "timeout": "15s"}})).await;
+        scene.until_healthy_everywhere("1.0.0").await;
+        scene.release_image("1.1.0", &Image::of("no program")).await;
+        for cluster in &scene.clusters {
+            let delivery = scene.delivery(&cluster.name);
+            let message = scene.plane.until_stalled::<Delivery>(&delivery, reason::ROLLED_BACK).await;
+            for part in ["1.1.0 did not become healthy", "version 1.0.0 runs again", "Pod web-", "container main"] {
+                assert!(message.contains(part), "{part:?} is not in {message:?}");
+            }
+        }
+        for cluster in &scene.clusters {
+            let name = scene.delivery(&cluster.name);
+            // What runs is fine, what was asked for does not run.
+            scene
+                .plane
+                .until(&name, "healthy again", |delivery: &Delivery| {
+                    condition(delivery, condition_type::HEALTHY).is_some_and(|it| it.reason == reason::SUCCEEDED)
+                })
+                .await;
+            scene.must_answer(cluster, "1.0.0").await;
+            let given_up = ["requested", "applied", "failed", "rolledBack"].map(|state| format!("{state} 1.1.0"));
+            let expected = [rollout("1.0.0").as_slice(), &given_up, &rollout("1.0.0")].concat();
+            assert_eq!(scene.told(&cluster.name).await, expected);
+        }
+        // The next version is another chance.
+        scene.release("1.2.0").await;
+        scene.until_healthy_everywhere("1.2.0").await;
+        scene.end().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_image_that_cannot_be_pulled_is_named_and_waited_for_no_longer_than_may_be() {
+    with_namespace(|client, namespace| async move {
+        let scene = Scene::of(client, &namespace).await;
+        scene.release("1.0.0").await;
+        scene.until_healthy_everywhere("1.0.0").await;
+        let name = format!("{}/{namespace}/web", scene.plane.registry());
+        let absent = json!({"images": [{"name": name, "newTag": "absent"}]});
+        scene.overlay(json!({"kustomize": absent, "delivery": {"timeout": "10s"}})).await;
+        for cluster in &scene.clusters {
+            let delivery = scene.delivery(&cluster.name);
+            let message = scene.plane.until_stalled::<Delivery>(&delivery, "ImagePullBackOff").await;
+            for part in
+                ["not healthy within 10 s", "Pod web-", "container main", &format!("{name}:absent"), "not found"]
+            {
+                assert!(message.contains(part), "{part:?} is not in {message:?}");
+            }
+            // Those that run go on until others take their place.
+            scene.must_answer(cluster, "1.0.0").await;
+        }
+        scene.overlay(json!({"kustomize": null})).await;
+        for cluster in &scene.clusters {
+            scene.until_healthy(&cluster.name, "1.0.0").await;
+            let failed = ["requested", "applied", "failed"].map(|state| format!("{state} 1.0.0"));
+            let expected = [rollout("1.0.0").as_slice(), &failed, &rollout("1.0.0")].concat();
+            assert_eq!(scene.told(&cluster.name).await, expected);
+        }
+        scene.end().await;
+    })
+    .await;
+}
