@@ -100,6 +100,8 @@ async fn take_away(context: &Context, request: &Request<'_>, cluster: &Cluster) 
     let spec = &object.spec;
     let shares = |other: &Delivery| {
         other.uid() != object.uid()
+            // Of several that end at once, none may leave it to another.
+            && other.metadata.deletion_timestamp.is_none()
             && other.spec.cluster == spec.cluster
             && other.spec.target_namespace == spec.target_namespace
     };
