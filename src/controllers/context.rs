@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    backoff::Backoff, caches::Caches, corrections::Corrections, heartbeats::Heartbeats, intake::Intakes,
-    metrics::Metrics, outcome::Halt, refusals::Refusals,
+    backoff::Backoff, caches::Caches, corrections::Corrections, intake::Intakes, metrics::Metrics, outcome::Halt,
+    refusals::Refusals,
 };
 use crate::{
     api::{FIELD_MANAGER, annotation},
@@ -78,8 +78,6 @@ pub struct Context {
     pub caches: Caches,
     /// Corrections of drift in a row.
     pub corrections: Corrections,
-    /// When clusters' Leases were renewed.
-    pub heartbeats: Heartbeats,
     /// Failures in a row.
     pub backoff: Backoff,
     /// Counters.
@@ -111,7 +109,6 @@ impl Context {
             caches: Caches::new(installation.namespace.as_deref()),
             installation,
             corrections: Corrections::default(),
-            heartbeats: Heartbeats::default(),
             backoff: Backoff::default(),
             metrics: Metrics::default(),
             recorder,

@@ -12,7 +12,6 @@ mod delivery;
 mod environment_overlay;
 mod ephemeral_cluster;
 mod finalizers;
-mod heartbeats;
 mod helm_chart;
 mod image_upload;
 mod import;

@@ -92,7 +92,7 @@ true
 # When each cluster answered last.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  verbs: [create, patch]
+  verbs: [get, create, patch]
 # Kubeconfigs, Secrets that are copied along, and each cluster's credential for the registry.
 - apiGroups: [""]
   resources: [secrets]

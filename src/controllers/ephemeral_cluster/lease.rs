@@ -20,11 +20,14 @@ use crate::{
 /// For how long a Lease is good: whoever looks at it later may take the cluster for silent.
 const GOOD_FOR: Duration = Duration::from_secs(40);
 
-/// Renews the cluster's Lease, unless that was done a moment ago; its name.
+/// Renews the cluster's Lease, unless that was done a moment ago; its name. The Lease itself says when that was, so that
+/// neither a wake-up in between nor a restart writes one.
 pub async fn renew(context: &Context, object: &EphemeralCluster) -> Result<String, Halt> {
     let name = object.name_any();
-    let uid = object.uid().unwrap_or_default();
-    if !context.heartbeats.is_due(&uid, HEARTBEAT / 2) {
+    let api = context.api::<Lease>(&object.namespace().unwrap_or_default());
+    let there = api.get_opt(&name).await?;
+    let now = Timestamp::now();
+    if there.is_some_and(|there| is_fresh(&there, object, now)) {
         return Ok(name);
     }
     let lease = json!({
@@ -34,12 +37,49 @@ pub async fn renew(context: &Context, object: &EphemeralCluster) -> Result<Strin
         "spec": {
             "holderIdentity": FIELD_MANAGER,
             "leaseDurationSeconds": GOOD_FOR.as_secs(),
-            "renewTime": format!("{:.6}", Timestamp::now()),
+            "renewTime": format!("{now:.6}"),
         },
     });
-    let api = context.api::<Lease>(&object.namespace().unwrap_or_default());
     api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&lease)).await?;
     failpoint::after_write("lease");
-    context.heartbeats.done(&uid);
     Ok(name)
+}
+
+/// Whether a Lease is this object's and was renewed less than half a heartbeat ago.
+fn is_fresh(lease: &Lease, object: &EphemeralCluster, now: Timestamp) -> bool {
+    let owners = lease.metadata.owner_references.as_deref().unwrap_or_default();
+    let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref());
+    let age = renewed.and_then(|at| Duration::try_from(now.duration_since(at.0)).ok());
+    owners.iter().any(|owner| Some(&owner.uid) == object.metadata.uid.as_ref())
+        // One that is renewed in the future was by another clock, and is renewed by this one.
+        && age.is_some_and(|age| age < HEARTBEAT / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn a_lease_is_renewed_twice_a_heartbeat_at_most() {
+        let object: EphemeralCluster = serde_json::from_value(json!({
+            "metadata": {"name": "eu-1", "namespace": "fleet", "uid": "u"},
+            "spec": {"connection": {"kubeConfig": {"secretRef": {"name": "eu-1"}}}},
+        }))
+        .unwrap();
+        let now: Timestamp = "2026-01-02T00:00:00Z".parse().unwrap();
+        let renewed = |ago: SignedDuration, owner: &str| {
+            let owner = json!({"apiVersion": "v1", "kind": "EphemeralCluster", "name": "eu-1", "uid": owner});
+            let spec = json!({"renewTime": format!("{:.6}", now - ago)});
+            let lease: Lease =
+                serde_json::from_value(json!({"metadata": {"ownerReferences": [owner]}, "spec": spec})).unwrap();
+            is_fresh(&lease, &object, now)
+        };
+        assert!(renewed(SignedDuration::from_secs(4), "u"));
+        assert!(!renewed(SignedDuration::from_secs(5), "u"));
+        assert!(!renewed(SignedDuration::from_secs(-1), "u"), "another clock's");
+        assert!(!renewed(SignedDuration::from_secs(4), "before"), "of an object of the same name");
+        assert!(!is_fresh(&Lease::default(), &object, now), "never renewed");
+    }
 }
