@@ -138,8 +138,14 @@ pub fn explain(error: &kube::Error, object: &ObjectId) -> ApplyFailure {
         kube::Error::Api(status) => of_status(status, object),
         error => of_connection(error),
     };
-    let message = if kind.is_about_cluster() { cause } else { format!("{object}: {cause}") };
+    let cause = if object.group.is_empty() && object.kind == "Secret" { without_value(&cause) } else { &cause };
+    let message = if kind.is_about_cluster() { cause.to_owned() } else { format!("{object}: {cause}") };
     ApplyFailure { kind, message: one_line(&message) }
+}
+
+/// What the server says of a Secret may end with what is in it: `.stringData.pin: expected string, got 12345`.
+fn without_value(cause: &str) -> &str {
+    cause.split_once(", got ").map_or(cause, |(before, _)| before)
 }
 
 /// Why a request that is about no object of ours failed, as for the server's version.

@@ -98,6 +98,11 @@ impl Caches {
         }
     }
 
+    /// Whether it is known what namespaces there are.
+    pub fn looks_at_namespaces(&self) -> bool {
+        self.looks_at_namespaces
+    }
+
     /// Waits until all has been seen once. Before, what is missing may only not have been seen yet.
     pub async fn ready(&self) {
         // A cache that nobody fills any more is one of a plane that shuts down.

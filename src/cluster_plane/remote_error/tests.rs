@@ -310,3 +310,12 @@ fn an_api_server_that_is_not_there_or_another_one_is_told_apart() {
     assert_eq!(failure.kind, Unauthorized);
     assert!(failure.message.contains("CertificateExpired"), "{failure:?}");
 }
+
+#[test]
+fn what_is_in_a_secret_is_not_repeated() {
+    let refused = json!({"code": 500, "message": "failed to create typed patch object (shop/web; /v1, Kind=Secret): \
+        .stringData.pin: expected string, got &value.valueUnstructured{Value:12345}"});
+    let failure = explain(&api(refused), &id("Secret"));
+    assert!(failure.message.contains(".stringData.pin: expected string"), "{}", failure.message);
+    assert!(!failure.message.contains("12345"), "{}", failure.message);
+}

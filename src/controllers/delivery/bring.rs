@@ -70,14 +70,21 @@ async fn attempt(
     let message = format!("applying {} to {}", wanted.name(), spec.cluster);
     reconcile::progress(request.object, context, status, message).await?;
 
-    provide_namespace(cluster, &spec.target_namespace).await?;
-    if target.credential.is_some() {
-        let secret = ephemeral_cluster::credential::read(context, &spec.cluster).await?;
-        credential::deliver(cluster, context.chart_store.plane(), &spec.target_namespace, &secret).await?;
-    }
+    provide_credential(context, request, target).await?;
     let applied = plan.apply(cluster, spec.force).await?;
     remove::remove(cluster, &request.ownership, &before, &ids).await?;
     keep(context, request, status, applied).await
+}
+
+/// Makes sure that pods in the target namespace can pull.
+async fn provide_credential(context: &Context, request: &Request<'_>, target: &Target) -> Result<(), Halt> {
+    let spec = &request.object.spec;
+    provide_namespace(&target.cluster, &spec.target_namespace).await?;
+    if target.credential.is_some() {
+        let secret = ephemeral_cluster::credential::read(context, &spec.cluster).await?;
+        credential::deliver(&target.cluster, context.chart_store.plane(), &spec.target_namespace, &secret).await?;
+    }
+    Ok(())
 }
 
 /// Applies again those of the objects that are named, as they are wanted.
@@ -98,6 +105,8 @@ pub async fn again(
     let known = before.ids().difference(ids).cloned().collect();
     let plan = Plan::make(&target.cluster, &request.ownership, objects, &spec.target_namespace, &known).await?;
     let plan = plan.only(ids);
+    // The namespace may have gone with all that was in it.
+    provide_credential(context, request, target).await?;
     let mut all = before.objects().clone();
     all.extend(plan.apply(&target.cluster, spec.force).await?);
     keep(context, request, status, all).await?;

@@ -40,6 +40,10 @@ pub enum Found {
 pub async fn find(context: &Context, object: &Delivery) -> Result<Found, Halt> {
     let wanted = &object.spec.cluster;
     let key: ClusterKey = (wanted.namespace.clone(), wanted.name.clone());
+    if context.caches.is_unreadable(wanted) {
+        let message = format!("EphemeralCluster {wanted} cannot be read: it says why in a condition");
+        return Ok(Found::Away(Halt::waiting_for(AWAY, reason::UNREADABLE, message)));
+    }
     let Some(cluster) = context.caches.cluster(&key) else {
         return Ok(Found::Lost(format!("EphemeralCluster {wanted} is gone")));
     };

@@ -30,7 +30,10 @@ use super::{
     reconcile::{Common, Reconcile},
 };
 use crate::{
-    api::{AppliedArtifact, Delivery, DeliveryStatus, DriftPolicy, FailurePolicy, RolledBack, condition_type, reason},
+    api::{
+        AppliedArtifact, Delivery, DeliveryStatus, DriftPolicy, FailurePolicy, RolledBack, annotation, condition_type,
+        reason,
+    },
     chart_store::DeploymentState,
     cluster_plane::{DeliveryKey, Ownership},
     digest::Digest,
@@ -74,9 +77,7 @@ impl Reconcile for Delivery {
                 return Err(Halt::stalled_for(AWAY, reason::LOST, why).observing([unknown()]));
             }
         };
-        if status.rolled_back.as_ref().is_some_and(|rolled_back| rolled_back.artifact != self.spec.artifact) {
-            status.rolled_back = None;
-        }
+        recall_rollback(self, status, &history);
         loop {
             let wanted = Wanted::of(self, status, &history);
             let (sight, judged) = match settle(context, &request, &target, &wanted, status, &mut history).await {
@@ -84,8 +85,8 @@ impl Reconcile for Delivery {
                     let judged = verdict(&sight, history.known(&wanted, &self.spec, status), Timestamp::now());
                     (sight, judged)
                 }
-                // The cluster refused it: it will not become healthy by waiting.
-                Err(halt) if matches!(halt.kind, HaltKind::Stalled { .. }) => {
+                // It is refused for what it is, and not for how the cluster or its credential is just now.
+                Err(halt) if halt.kind == (HaltKind::Stalled { again: None }) => {
                     (Sight::default(), Verdict::refused(halt))
                 }
                 Err(halt) => return Err(halt),
@@ -107,6 +108,20 @@ impl Reconcile for Delivery {
 
     async fn retire(&self, context: &Context) -> Result<(), Halt> {
         retire::retire(context, self).await
+    }
+}
+
+/// Whether what is wanted was given up before: what the status says, or, where the plane died before it could be said, the
+/// history. Another artifact, or somebody who asks for it, makes it be tried again.
+fn recall_rollback(object: &Delivery, status: &mut DeliveryStatus, history: &History<'_>) {
+    let wanted = object.spec.artifact;
+    let asked_again = object.annotations().get(annotation::REQUESTED_AT) != status.last_handled_reconcile_at.as_ref();
+    if asked_again || status.rolled_back.as_ref().is_some_and(|rolled_back| rolled_back.artifact != wanted) {
+        status.rolled_back = None;
+    }
+    if !asked_again && status.rolled_back.is_none() && history.state(&wanted) == Some(DeploymentState::RolledBack) {
+        let reason = "it did not become healthy".to_owned();
+        status.rolled_back = Some(RolledBack { artifact: wanted, version: object.spec.version.clone(), reason });
     }
 }
 
@@ -178,9 +193,10 @@ async fn settle(
     history: &mut History<'_>,
 ) -> Result<Sight, Halt> {
     let inputs = inputs::Inputs::read(context, request, target, wanted).await?;
-    let is_there = status.applied.as_ref().is_some_and(|applied| applied.inputs_digest == inputs.digest)
-        && status.attempted.is_none_or(|attempted| attempted == inputs.digest);
-    if !is_there {
+    if !is_applied(status, &inputs) {
+        freshen(context, request, status).await?;
+    }
+    if !is_applied(status, &inputs) {
         history.begin(wanted).await?;
         let inventory = bring::bring(context, request, target, &inputs, wanted, status).await?;
         history.applied(wanted, &inventory).await?;
@@ -204,6 +220,23 @@ async fn settle(
     correct(context, request, target, &inputs, wanted, status, sight).await
 }
 
+fn is_applied(status: &DeliveryStatus, inputs: &inputs::Inputs) -> bool {
+    status.applied.as_ref().is_some_and(|applied| applied.inputs_digest == inputs.digest)
+        && status.attempted.is_none_or(|attempted| attempted == inputs.digest)
+}
+
+/// Takes what was written of the delivery last from the API server itself. The object at hand may be from a moment before
+/// this program's own last run, and an older inventory would forget what that run has applied.
+async fn freshen(context: &Context, request: &Request<'_>, status: &mut DeliveryStatus) -> Result<(), Halt> {
+    let live = context.api::<Delivery>(&request.key.namespace).get_opt(&request.object.name_any()).await?;
+    if let Some(live) = live.filter(|live| live.uid() == request.object.uid()).and_then(|live| live.status) {
+        status.applied = live.applied;
+        status.attempted = live.attempted;
+        status.inventory = live.inventory;
+    }
+    Ok(())
+}
+
 /// Applies again what others have changed. Who keeps changing it is not fought: tries become ever more seldom.
 async fn correct(
     context: &Context,
@@ -218,6 +251,7 @@ async fn correct(
     if let Some(left) = context.corrections.held_back(&uid) {
         return Ok(Sight { correct_again: Some(left), ..sight });
     }
+    freshen(context, request, status).await?;
     let ids: BTreeSet<_> = sight.drift.iter().map(|drift| drift.id.clone()).collect();
     bring::again(context, request, target, inputs, wanted, status, &ids).await?;
     context.corrections.made(&uid);

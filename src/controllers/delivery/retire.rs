@@ -33,13 +33,25 @@ pub async fn retire(context: &Context, object: &Delivery) -> Result<(), Halt> {
     let mut history = History::read(context, &request).await?;
     let wanted = &object.spec.cluster;
     let key: ClusterKey = (wanted.namespace.clone(), wanted.name.clone());
+    if context.caches.is_unreadable(wanted) {
+        let why = format!("EphemeralCluster {wanted} cannot be read: it says why in a condition");
+        return Err(Halt::waiting_for(super::AWAY, reason::UNREADABLE, why));
+    }
     let cluster = context.caches.cluster(&key);
-    let standing = match &cluster {
-        // Whether a suspended one is there is not looked at.
-        Some(cluster) if !cluster.spec.suspend => Some(context.fleet.standing(&key).await),
-        _ => None,
+    let now = Timestamp::now();
+    let (end, standing) = match (without_looking(object, cluster.as_ref(), now), &cluster) {
+        (Some(end), _) => (end, None),
+        // Whether a suspended one is there is not looked at, until it goes.
+        (None, Some(cluster)) if cluster.spec.suspend && cluster.metadata.deletion_timestamp.is_none() => {
+            (End::Wait(format!("EphemeralCluster {wanted} is suspended")), None)
+        }
+        (None, Some(cluster)) => {
+            let standing = context.fleet.standing(&key).await;
+            (by_standing(object, cluster, &standing, now), Some(standing))
+        }
+        (None, None) => (End::Lost(format!("EphemeralCluster {wanted} is gone")), None),
     };
-    match end(object, cluster.as_ref(), standing.as_ref(), Timestamp::now()) {
+    match end {
         End::Wait(why) => return Err(Halt::waiting_for(super::AWAY, reason::UNREACHABLE, why)),
         End::Lost(why) => history.end(DeploymentState::Lost, &why).await?,
         End::Leave(why) => history.end(DeploymentState::Removed, &why).await?,
@@ -56,30 +68,38 @@ pub async fn retire(context: &Context, object: &Delivery) -> Result<(), Halt> {
     Ok(())
 }
 
-/// Decides how a delivery ends.
-fn end(object: &Delivery, cluster: Option<&EphemeralCluster>, standing: Option<&Standing>, now: Timestamp) -> End {
+/// Decides how a delivery ends, where that does not depend on whether its cluster answers.
+fn without_looking(object: &Delivery, cluster: Option<&EphemeralCluster>, now: Timestamp) -> Option<End> {
     let wanted = &object.spec.cluster;
-    let Some(cluster) = cluster else { return End::Lost(format!("EphemeralCluster {wanted} is gone")) };
+    let Some(cluster) = cluster else { return Some(End::Lost(format!("EphemeralCluster {wanted} is gone"))) };
     if object.status.as_ref().is_none_or(|status| status.inventory.is_none()) {
-        return End::Leave("nothing was applied".to_owned());
+        return Some(End::Leave("nothing was applied".to_owned()));
     }
     if object.spec.deletion_policy == DeletionPolicy::Orphan {
-        return End::Leave("its objects stay where they are, as spec.deletionPolicy of the overlay says".to_owned());
+        let why = "its objects stay where they are, as spec.deletionPolicy of the overlay says";
+        return Some(End::Leave(why.to_owned()));
     }
-    let leaves = cluster.metadata.deletion_timestamp.as_ref().map(|at| at.0);
-    let ends = leaves.or(cluster.expired(now));
-    if ends.is_some() && cluster.spec.cluster_deletion_policy == ClusterDeletionPolicy::Orphan {
+    if ends_at(cluster, now).is_some() && cluster.spec.cluster_deletion_policy == ClusterDeletionPolicy::Orphan {
         let why = "its objects stay where they are, as spec.clusterDeletionPolicy of the cluster says";
-        return End::Leave(why.to_owned());
+        return Some(End::Leave(why.to_owned()));
     }
+    None
+}
+
+/// When the cluster's end was asked for, or its time over.
+fn ends_at(cluster: &EphemeralCluster, now: Timestamp) -> Option<Timestamp> {
+    let leaves = cluster.metadata.deletion_timestamp.as_ref().map(|at| at.0);
+    leaves.or(cluster.expired(now))
+}
+
+/// Decides how a delivery ends whose objects are to be deleted.
+fn by_standing(object: &Delivery, cluster: &EphemeralCluster, standing: &Standing, now: Timestamp) -> End {
+    let wanted = &object.spec.cluster;
     match standing {
-        None => End::Wait(format!("EphemeralCluster {wanted} is suspended")),
-        Some(Standing::Here(found)) if found.reference().uid == wanted.uid => End::Remove,
-        Some(Standing::Here(_)) => {
-            End::Lost(format!("{wanted} is another cluster now: it was made anew under its name"))
-        }
-        Some(Standing::Away(why)) => {
-            let waits_until = ends.and_then(|ends| match cluster.spec.cluster_deletion_policy {
+        Standing::Here(found) if found.reference().uid == wanted.uid => End::Remove,
+        Standing::Here(_) => End::Lost(format!("{wanted} is another cluster now: it was made anew under its name")),
+        Standing::Away(why) => {
+            let waits_until = ends_at(cluster, now).and_then(|ends| match cluster.spec.cluster_deletion_policy {
                 ClusterDeletionPolicy::Enforce => ends.checked_add(cluster.spec.deletion_grace_period.length()).ok(),
                 _ => Some(ends),
             });
@@ -144,27 +164,29 @@ mod tests {
         .unwrap()
     }
 
-    fn silent() -> Standing {
-        Standing::Away("silent".into())
+    /// How it ends in a cluster that does not answer.
+    fn end(delivery: &Delivery, cluster: Option<&EphemeralCluster>) -> End {
+        let silent = Standing::Away("silent".into());
+        without_looking(delivery, cluster, now())
+            .unwrap_or_else(|| by_standing(delivery, cluster.unwrap(), &silent, now()))
     }
 
     #[test]
     fn what_runs_in_a_silent_cluster_is_waited_for_as_long_as_its_object_stays() {
-        let end = |spec, deleted| end(&delivery("Prune"), Some(&cluster(spec, deleted)), Some(&silent()), now());
-        assert!(matches!(end(json!({}), None), End::Wait(_)));
-        assert!(matches!(end(json!({}), Some(now())), End::Lost(_)), "a dead API holds nothing");
+        let ends = |spec, deleted| end(&delivery("Prune"), Some(&cluster(spec, deleted)));
+        assert!(matches!(ends(json!({}), None), End::Wait(_)));
+        assert!(matches!(ends(json!({}), Some(now())), End::Lost(_)), "a dead API holds nothing");
         let enforced = json!({"clusterDeletionPolicy": "Enforce", "deletionGracePeriod": "5m"});
         let minutes_ago = |minutes| Some(now() - SignedDuration::from_mins(minutes));
-        assert!(matches!(end(enforced.clone(), minutes_ago(4)), End::Wait(_)));
-        assert!(matches!(end(enforced, minutes_ago(5)), End::Lost(_)));
-        assert!(matches!(end(json!({"expiresAt": "2026-01-01T00:00:00Z"}), None), End::Lost(_)));
+        assert!(matches!(ends(enforced.clone(), minutes_ago(4)), End::Wait(_)));
+        assert!(matches!(ends(enforced, minutes_ago(5)), End::Lost(_)));
+        assert!(matches!(ends(json!({"expiresAt": "2026-01-01T00:00:00Z"}), None), End::Lost(_)));
     }
 
     #[test]
     fn what_is_to_stay_stays() {
-        let leaves = |policy, spec, deleted| {
-            matches!(end(&delivery(policy), Some(&cluster(spec, deleted)), Some(&silent()), now()), End::Leave(_))
-        };
+        let leaves =
+            |policy, spec, deleted| matches!(end(&delivery(policy), Some(&cluster(spec, deleted))), End::Leave(_));
         assert!(leaves("Orphan", json!({}), None));
         assert!(leaves("Prune", json!({"clusterDeletionPolicy": "Orphan"}), Some(now())));
         assert!(!leaves("Prune", json!({"clusterDeletionPolicy": "Orphan"}), None), "the cluster does not end");
@@ -172,8 +194,8 @@ mod tests {
 
     #[test]
     fn without_its_cluster_it_is_lost_and_without_objects_it_just_ends() {
-        assert!(matches!(end(&delivery("Prune"), None, None, now()), End::Lost(_)));
+        assert!(matches!(end(&delivery("Prune"), None), End::Lost(_)));
         let unapplied = Delivery { status: None, ..delivery("Prune") };
-        assert!(matches!(end(&unapplied, Some(&cluster(json!({}), None)), Some(&silent()), now()), End::Leave(_)));
+        assert!(matches!(end(&unapplied, Some(&cluster(json!({}), None))), End::Leave(_)));
     }
 }

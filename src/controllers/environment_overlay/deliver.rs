@@ -29,7 +29,28 @@ pub struct Progress {
     pub problems: Vec<String>,
 }
 
-/// Makes the deliveries as they are to be, ends those that are not to be, and counts.
+/// Ends the deliveries that are not to be any more: whatever the overlay comes to render, they end.
+pub async fn withdraw(context: &Context, object: &EnvironmentOverlay) -> Result<(), Halt> {
+    context.caches.ready().await;
+    let namespace = object.namespace().unwrap_or_default();
+    for delivery in of_overlay(context, object).iter().filter_map(|delivery| delivery.0.as_ref().ok()) {
+        let wanted = &delivery.spec.cluster;
+        // What a cluster's object that cannot be read would say is not known.
+        let stays = object.spec.delivery.mode == DeliveryMode::Apply
+            && (context.caches.is_unreadable(wanted)
+                || context.caches.cluster(&(wanted.namespace.clone(), wanted.name.clone())).is_some_and(|cluster| {
+                    // Nor which one it is, until it was asked.
+                    let uid = cluster.status.as_ref().and_then(|status| status.cluster_uid.as_ref());
+                    is_for(object, &cluster, context, &namespace) && uid.is_none_or(|uid| *uid == wanted.uid)
+                }));
+        if !stays {
+            end(context, object, delivery).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the deliveries as they are to be, and counts.
 pub async fn deliver(
     context: &Context,
     object: &EnvironmentOverlay,
@@ -48,15 +69,6 @@ pub async fn deliver(
         DeliveryMode::None => BTreeMap::new(),
     };
     let there = of_overlay(context, object);
-    for delivery in there.iter().filter_map(|delivery| delivery.0.as_ref().ok()) {
-        match wanted.get(&delivery.name_any()) {
-            Some(wanted) if wanted.cluster == delivery.spec.cluster => {}
-            // What a cluster's object that cannot be read would say is not known.
-            _ if context.caches.is_unreadable(&delivery.spec.cluster) => {}
-            // It is for others from now on, or for another cluster of the name.
-            _ => end(context, object, delivery).await?,
-        }
-    }
     for (name, wanted) in &wanted {
         let current = there.iter().filter_map(|delivery| delivery.0.as_ref().ok()).find(|it| it.name_any() == *name);
         let stands = current.is_some_and(|it| it.spec == *wanted);

@@ -1,6 +1,6 @@
 //! `EnvironmentOverlay`: from the stored releases to one environment's final manifests.
 //!
-//! refuse secrets → select → render → deliver. What was rendered last stays until something newer is rendered whole.
+//! end what is not to be → refuse secrets → select → render → deliver. What was rendered last stays until something newer is rendered whole.
 
 mod deliver;
 mod render;
@@ -51,6 +51,7 @@ impl Reconcile for EnvironmentOverlay {
     }
 
     async fn reconcile(&self, context: &Context, status: &mut EnvironmentOverlayStatus) -> Result<Ready, Halt> {
+        deliver::withdraw(context, self).await?;
         secrets::refuse(self, configs(&self.spec))?;
         let key = ApplicationKey::new(self.namespace().unwrap_or_default(), &self.spec.application);
         let (base, version) = if self.spec.base.manifests.is_empty() {
@@ -79,7 +80,8 @@ impl Reconcile for EnvironmentOverlay {
         };
         // Those that do not answer hold up nobody who waits for the others.
         if applied + unreachable < desired {
-            return Err(Halt::waiting(reason::PROGRESSING, message).observing(observations));
+            let again = interval(&self.spec);
+            return Err(Halt::waiting_for(again, reason::PROGRESSING, message).observing(observations));
         }
         Ok(Ready::succeeded(message).observing(observations).again(interval(&self.spec)))
     }

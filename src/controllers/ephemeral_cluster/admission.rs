@@ -19,6 +19,10 @@ type Labels = BTreeMap<String, String>;
 /// Whether a cluster takes overlays of a namespace.
 pub fn admits(caches: &Caches, cluster: &EphemeralCluster, namespace: &str) -> bool {
     let own = cluster.namespace().unwrap_or_default();
+    // A plane that is kept to a namespace sees no labels of namespaces, and no other namespace either.
+    if !caches.looks_at_namespaces() {
+        return own == namespace;
+    }
     takes(cluster, namespace, || caches.namespace_labels(namespace), || caches.namespace_labels(&own))
 }
 

@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use super::key;
 use crate::{
     api::{EphemeralCluster, reason},
-    cluster_plane::{Cluster, Identity, Unreachable, client, identify, kubeconfig},
+    cluster_plane::{Cluster, Identity, Standing, Unreachable, client, identify, kubeconfig},
     controllers::{context::Context, outcome::Halt},
     digest::Digest,
     release::ClusterRef,
@@ -42,6 +42,14 @@ impl Failure {
             Self::Unreachable(_) => reason::UNREACHABLE,
             Self::Halt(_) => reason::INTERNAL,
         }
+    }
+}
+
+/// Whether the cluster answers, as the fleet has it.
+pub async fn standing(context: &Context, object: &EphemeralCluster) -> Standing {
+    match connect(context, object).await {
+        Ok(cluster) => Standing::Here(cluster),
+        Err(failure) => Standing::Away(failure.to_string()),
     }
 }
 

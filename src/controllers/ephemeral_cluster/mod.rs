@@ -26,7 +26,7 @@ use crate::{
         ConditionStatus, Delivery, DeliveryCounts, EphemeralCluster, EphemeralClusterStatus, condition_type, label,
         reason,
     },
-    cluster_plane::{Cluster, ClusterKey, Standing},
+    cluster_plane::{Cluster, ClusterKey, DeliveryKey, Standing},
 };
 
 /// How often a cluster is asked whether it is still there, and its Lease renewed.
@@ -65,7 +65,13 @@ impl Reconcile for EphemeralCluster {
             Ok(cluster) => Standing::Here(cluster.clone()),
             Err(failure) => Standing::Away(failure.to_string()),
         };
+        let before = context.fleet.last(&key);
         context.fleet.found(key.clone(), standing);
+        if let (Some(before), Ok(now)) = (before, &found)
+            && !Arc::ptr_eq(&before, now)
+        {
+            look_anew(context, &key);
+        }
         status.deliveries = Some(counts(&context.caches.deliveries(|delivery| is_for(delivery, &key))));
         let cluster = match found {
             Ok(cluster) => cluster,
@@ -93,6 +99,15 @@ impl Reconcile for EphemeralCluster {
 
     async fn retire(&self, context: &Context) -> Result<(), Halt> {
         retire::retire(context, self).await
+    }
+}
+
+/// A cluster was connected anew, and nothing is watched there yet: that begins when its deliveries look.
+fn look_anew(context: &Context, key: &ClusterKey) {
+    for delivery in context.caches.deliveries(|delivery| is_for(delivery, key)) {
+        let name = DeliveryKey { namespace: delivery.namespace().unwrap_or_default(), name: delivery.name_any() };
+        // Nobody listens while the plane shuts down.
+        let _ = context.fleet.wake().send(name);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The end of a cluster's object: what was delivered there ends first.
 
-use super::{is_for, key};
+use super::{connect, is_for, key};
 use crate::{
     api::{EphemeralCluster, reason},
     controllers::{context::Context, outcome::Halt},
@@ -21,6 +21,8 @@ pub async fn retire(context: &Context, object: &EphemeralCluster) -> Result<(), 
         }
     }
     if left > 0 {
+        // Their ends depend on whether the cluster is there, and nobody else looks any more.
+        context.fleet.found(key, connect::standing(context, object).await);
         let message = format!("{left} deliveries to the cluster are being ended");
         return Err(Halt::waiting_for(super::HEARTBEAT, reason::TERMINATING, message));
     }
