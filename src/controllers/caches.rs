@@ -12,8 +12,12 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Resource, ResourceExt,
     core::{DeserializeGuard, PartialObjectMeta},
-    runtime::reflector::{self, ObjectRef, Store, store::Writer},
+    runtime::{
+        reflector::{self, ObjectRef, Store, store::Writer},
+        watcher,
+    },
 };
+use tokio::sync::watch;
 
 use crate::{
     api::{Delivery, EphemeralCluster},
@@ -44,7 +48,23 @@ where
     K::DynamicType: Hash + Eq + Clone,
 {
     store: Store<K>,
-    writer: Mutex<Option<Writer<K>>>,
+    listed: watch::Receiver<bool>,
+    filler: Mutex<Option<(Writer<K>, Listed)>>,
+}
+
+/// Tells those who wait for a cache that all has been seen once.
+///
+/// The store has such a promise of its own, but only whoever asked last is woken by it.
+#[derive(Debug, Default)]
+pub struct Listed(watch::Sender<bool>);
+
+impl Listed {
+    /// The watch has seen something, and the store knows of it.
+    pub fn hear<T>(&self, event: &watcher::Event<T>) {
+        if matches!(event, watcher::Event::InitDone) {
+            self.0.send_replace(true);
+        }
+    }
 }
 
 impl<K> Debug for Cache<K>
@@ -64,7 +84,8 @@ where
 {
     fn default() -> Self {
         let (store, writer) = reflector::store();
-        Self { store, writer: Mutex::new(Some(writer)) }
+        let listed = Listed::default();
+        Self { store, listed: listed.0.subscribe(), filler: Mutex::new(Some((writer, listed))) }
     }
 }
 
@@ -78,12 +99,18 @@ where
         self.store.clone()
     }
 
-    /// What fills it.
+    /// What fills it, and tells that it is filled.
     ///
     /// # Panics
     /// When it is asked for a second time.
-    pub fn writer(&self) -> Writer<K> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner).take().expect("one watch fills a cache")
+    pub fn filler(&self) -> (Writer<K>, Listed) {
+        self.filler.lock().unwrap_or_else(PoisonError::into_inner).take().expect("one watch fills a cache")
+    }
+
+    /// Waits until all has been seen once.
+    async fn ready(&self) {
+        // A cache that nobody fills any more is one of a plane that shuts down.
+        let _ = self.listed.clone().wait_for(|listed| *listed).await;
     }
 }
 
@@ -105,10 +132,9 @@ impl Caches {
 
     /// Waits until all has been seen once. Before, what is missing may only not have been seen yet.
     pub async fn ready(&self) {
-        // A cache that nobody fills any more is one of a plane that shuts down.
-        let _ = tokio::join!(self.clusters.store.wait_until_ready(), self.deliveries.store.wait_until_ready());
+        tokio::join!(self.clusters.ready(), self.deliveries.ready());
         if self.looks_at_namespaces {
-            let _ = self.namespaces.store.wait_until_ready().await;
+            self.namespaces.ready().await;
         }
     }
 
@@ -152,4 +178,31 @@ where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
     store.state().iter().filter_map(|object| object.0.as_ref().ok().cloned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt, future};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn all_who_wait_for_a_cache_are_woken() {
+        let caches = Caches::new(Some("shop"));
+        let waiting: Vec<_> = (0..3).map(|_| caches.ready().boxed()).collect();
+        let mut waiting = future::join_all(waiting);
+        assert!((&mut waiting).now_or_never().is_none());
+        for listed in [caches.clusters.filler().1, caches.deliveries.filler().1] {
+            listed.hear(&watcher::Event::<()>::InitDone);
+        }
+        waiting.await;
+        caches.ready().await;
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_cache_that_is_not_filled_any_more() {
+        let caches = Caches::new(Some("shop"));
+        drop((caches.clusters.filler(), caches.deliveries.filler()));
+        caches.ready().await;
+    }
 }

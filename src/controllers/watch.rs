@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::clusters::{Bell, Ringer};
 use super::{
+    caches::Listed,
     context::Context,
     reconcile::{Reconcile, drive},
 };
@@ -43,20 +44,20 @@ pub async fn run(
     started: CancellationToken,
     shutdown: CancellationToken,
 ) {
-    let (uploads, upload_changes) = watched::<ImageUpload>(&context, reflector::store(), Vec::new());
-    let (charts, chart_changes) = watched::<HelmChart>(&context, reflector::store(), Vec::new());
-    let (overlays, overlay_changes) = watched::<EnvironmentOverlay>(&context, reflector::store(), Vec::new());
+    let (uploads, upload_changes) = watched::<ImageUpload>(&context, uncached(), Vec::new());
+    let (charts, chart_changes) = watched::<HelmChart>(&context, uncached(), Vec::new());
+    let (overlays, overlay_changes) = watched::<EnvironmentOverlay>(&context, uncached(), Vec::new());
     let caches = &context.caches;
     let ([overlays_told, deliveries_told], [clusters_for_overlays, clusters_for_deliveries]) = clusters::bells();
     let (clusters, cluster_changes) = watched::<EphemeralCluster>(
         &context,
-        (caches.clusters.store(), caches.clusters.writer()),
+        (caches.clusters.store(), caches.clusters.filler()),
         vec![overlays_told, deliveries_told],
     );
     let ([overlays_told, clusters_told], [deliveries_for_overlays, deliveries_for_clusters]) = clusters::bells();
     let (deliveries, delivery_changes) = watched::<Delivery>(
         &context,
-        (caches.deliveries.store(), caches.deliveries.writer()),
+        (caches.deliveries.store(), caches.deliveries.filler()),
         vec![overlays_told, clusters_told],
     );
     let listed = {
@@ -140,11 +141,17 @@ async fn until<K: Reconcile>(controller: Controller<Guarded<K>>, context: &Arc<C
         .await;
 }
 
+/// A store that only the kind's own reconciler reads.
+fn uncached<K: Reconcile>() -> (Store<Guarded<K>>, (Writer<Guarded<K>>, Listed)) {
+    let (store, writer) = reflector::store();
+    (store, (writer, Listed::default()))
+}
+
 /// A kind's objects, and the changes of them that mean work: not those of their status. `told` hears of every change as
 /// soon as the store has it: whoever is woken sooner would look into the store too early, and not be woken again.
 fn watched<K: Reconcile>(
     context: &Context,
-    (store, writer): (Store<Guarded<K>>, Writer<Guarded<K>>),
+    (store, (writer, listed)): (Store<Guarded<K>>, (Writer<Guarded<K>>, Listed)),
     told: Vec<Bell<Guarded<K>>>,
 ) -> (Store<Guarded<K>>, impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + use<K>) {
     let work = predicates::generation.combine(predicates::finalizers).combine(predicates::annotations);
@@ -152,7 +159,10 @@ fn watched<K: Reconcile>(
     let changes = events::<K>(context)
         .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
-        .inspect_ok(move |event| ringer.hear(event))
+        .inspect_ok(move |event| {
+            listed.hear(event);
+            ringer.hear(event);
+        })
         .applied_objects()
         .predicate_filter(work, Default::default());
     (store, changes)

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use futures::{Stream, StreamExt, future, stream};
+use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{
     Api, Resource, ResourceExt,
@@ -149,10 +149,12 @@ pub fn namespaces(
         return stream::pending().left_stream();
     }
     let api: Api<PartialObjectMeta<Namespace>> = Api::all(context.client.clone());
+    let (writer, listed) = context.caches.namespaces.filler();
     watcher(api, watcher::Config::default())
         .default_backoff()
         .modify(|namespace| namespace.metadata.managed_fields = None)
-        .reflect(context.caches.namespaces.writer())
+        .reflect(writer)
+        .inspect_ok(move |event| listed.hear(event))
         .touched_objects()
         .predicate_filter(kube::runtime::predicates::labels, Default::default())
         .right_stream()
