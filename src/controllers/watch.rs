@@ -35,6 +35,9 @@ use crate::{
 /// An object that may turn out not to be readable as its kind.
 type Guarded<K> = DeserializeGuard<K>;
 
+/// Where a watch puts what it sees, and whom it tells once it has seen all there is.
+type Room<K> = (Store<Guarded<K>>, (Writer<Guarded<K>>, Listed));
+
 /// Runs the reconcilers until `shutdown`, then lets those at work come to their end.
 ///
 /// `completed` names applications whose archive has arrived. `started` is cancelled once every kind has been listed.
@@ -142,7 +145,7 @@ async fn until<K: Reconcile>(controller: Controller<Guarded<K>>, context: &Arc<C
 }
 
 /// A store that only the kind's own reconciler reads.
-fn uncached<K: Reconcile>() -> (Store<Guarded<K>>, (Writer<Guarded<K>>, Listed)) {
+fn uncached<K: Reconcile>() -> Room<K> {
     let (store, writer) = reflector::store();
     (store, (writer, Listed::default()))
 }
@@ -151,7 +154,7 @@ fn uncached<K: Reconcile>() -> (Store<Guarded<K>>, (Writer<Guarded<K>>, Listed))
 /// soon as the store has it: whoever is woken sooner would look into the store too early, and not be woken again.
 fn watched<K: Reconcile>(
     context: &Context,
-    (store, (writer, listed)): (Store<Guarded<K>>, (Writer<Guarded<K>>, Listed)),
+    (store, (writer, listed)): Room<K>,
     told: Vec<Bell<Guarded<K>>>,
 ) -> (Store<Guarded<K>>, impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + use<K>) {
     let work = predicates::generation.combine(predicates::finalizers).combine(predicates::annotations);
