@@ -1,14 +1,12 @@
 //! Clusters for tests to deliver to, and overlays that need no image.
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::{
-    Api, ResourceExt,
-    api::{Patch, PatchParams},
-};
-use orbit_plane::api::{ConditionStatus, Delivery, EnvironmentOverlay, EphemeralCluster, condition_type};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, ResourceExt};
+use orbit_plane::api::{Delivery, EnvironmentOverlay, EphemeralCluster};
 use serde_json::{Value, json};
 
-use crate::plane::{Controller, Plane, Stores, condition};
+use crate::plane::{Controller, Plane, Stores};
+pub use crate::plane::{config_map, own_kubeconfig};
 
 /// A plane with one cluster: the one that it works in itself, under the name `here`.
 pub struct Fleet {
@@ -38,21 +36,12 @@ impl Fleet {
 
     /// Makes a cluster for the environment dev, with a kubeconfig.
     pub async fn join(&self, name: &str, kubeconfig: &str, more: Value) {
-        self.kubeconfig(name, kubeconfig).await;
-        let mut spec = json!({"connection": {"kubeConfig": {"secretRef": {"name": name}}}});
-        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        self.plane.apply::<EphemeralCluster>(name, spec).await;
-        let labels = json!({"metadata": {"labels": {"orbit.k8or.io/environment": "dev"}}});
-        self.plane.patch::<EphemeralCluster>(name, labels).await;
+        self.plane.join(name, "dev", kubeconfig, more).await;
     }
 
     /// Puts a kubeconfig into the Secret of this name.
     pub async fn kubeconfig(&self, name: &str, kubeconfig: &str) {
-        let secret = json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"value": kubeconfig},
-        });
-        let api: Api<Secret> = Api::namespaced(self.plane.client.clone(), &self.plane.namespace);
-        api.patch(name, &PatchParams::apply("a-test").force(), &Patch::Apply(&secret)).await.unwrap();
+        self.plane.secret(name, json!({"value": kubeconfig})).await;
     }
 
     /// An overlay `app.dev` of these manifests.
@@ -66,20 +55,12 @@ impl Fleet {
 
     /// The name of the delivery of an application to a cluster.
     pub fn delivery(&self, application: &str, cluster: &str) -> String {
-        format!("{application}.dev.{}.{cluster}", self.plane.namespace)
+        self.plane.delivery(&format!("{application}.dev"), cluster)
     }
 
     /// Waits until the delivery of an application to `here` is healthy, and is of the overlay's present artifact.
     pub async fn until_delivered(&self, application: &str) -> Delivery {
-        let overlay = self.plane.until_ready::<EnvironmentOverlay>(&format!("{application}.dev")).await;
-        let wanted = overlay.status.unwrap().artifact.unwrap().digest;
-        self.plane
-            .until(&self.delivery(application, "here"), "healthy", |delivery: &Delivery| {
-                let applied = delivery.status.as_ref().and_then(|status| status.applied.as_ref());
-                applied.is_some_and(|applied| applied.artifact == wanted)
-                    && condition(delivery, condition_type::READY).is_some_and(|c| c.status == ConditionStatus::True)
-            })
-            .await
+        self.plane.until_delivered(&format!("{application}.dev"), "here").await
     }
 
     /// ConfigMaps of the plane's own namespace, which things are delivered to.
@@ -100,17 +81,6 @@ impl Fleet {
             |line: &String| line.starts_with("rendered") || line.starts_with("removed dev") && !line.contains('/');
         lines.into_iter().filter(|line| !is_of_rendering(line)).map(|line| line.replace(&prefix, "")).collect()
     }
-}
-
-/// The kubeconfig that the tests work with themselves.
-pub fn own_kubeconfig() -> String {
-    let path = std::env::var("KUBECONFIG").expect("KUBECONFIG names a cluster: see `testbed env`");
-    std::fs::read_to_string(path).unwrap()
-}
-
-/// A ConfigMap as a manifest.
-pub fn config_map(name: &str, value: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  a: \"{value}\"\n")
 }
 
 /// Whether an object carries a label.

@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use futures::StreamExt;
 use kube::api::{DeleteParams, ListParams};
 use orbit_plane::{
-    api::{EnvironmentOverlay, HelmChart, ImageUpload},
+    api::{Delivery, EnvironmentOverlay, EphemeralCluster, HelmChart, ImageUpload},
     chart_store::Event,
     digest::Digest,
 };
 
 use crate::{
+    here,
     killer::Deaths,
     plane::{Plane, Stores, registry::Registry, said},
     story::Story,
@@ -29,11 +30,14 @@ pub async fn check(plane: &Plane, stores: Stores, registry: &Registry, stories: 
     let mut histories = BTreeMap::new();
     for story in stories {
         let events = plane.events(&story.application).await;
-        assert_eq!(in_steps(story, events.iter().map(said).collect()), story.facts(), "{}", story.application);
-        histories.insert(story.application.clone(), told(&events));
+        let facts = told(plane, &events).into_iter().map(|(said, _)| said).collect();
+        assert_eq!(in_steps(story, facts), story.facts(), "{}", story.application);
+        histories.insert(story.application.clone(), told(plane, &events));
     }
     plane.verify_at_rest().await;
+    here::must_have_what_inventories_say(plane).await;
     clear(plane).await;
+    here::must_have_nothing(plane).await;
     plane.until_projected().await;
     controller.stop().await;
     the_viewport_is_the_same_made_anew(plane).await;
@@ -58,8 +62,10 @@ fn every_kind_was_visited(writes: &BTreeMap<String, u64>, deaths: &Deaths) {
     assert!(never.is_empty(), "no controller died after writes of these kinds: {never:?}");
 }
 
-fn told(events: &[Event]) -> Vec<Told> {
-    events.iter().map(|event| (said(event), event.fact.digest())).collect()
+/// What events say, of clusters without the namespace that they are in.
+fn told(plane: &Plane, events: &[Event]) -> Vec<Told> {
+    let namespace = format!("{}/", plane.namespace);
+    events.iter().map(|event| (said(event).replace(&namespace, ""), event.fact.digest())).collect()
 }
 
 /// The journal cut into the story's steps, sorted within each: what happens in one step has no order. What is more
@@ -96,12 +102,13 @@ async fn golden_run(
 ) -> (BTreeMap<String, Vec<Told>>, BTreeMap<String, u64>) {
     let mut plane = Plane::new(killed.client.clone(), &killed.namespace, GOLDEN, &[]).await;
     plane.patience = Duration::from_secs(120);
+    here::join(&plane).await;
     let controller = plane.start().await;
     // A few at a time, as a machine of two cores does them fastest.
     futures::stream::iter(stories).for_each_concurrent(4, |story| story.run(&plane, registry, None)).await;
     let mut golden = BTreeMap::new();
     for story in stories {
-        golden.insert(story.application.clone(), told(&plane.events(&story.application).await));
+        golden.insert(story.application.clone(), told(&plane, &plane.events(&story.application).await));
     }
     let writes = plane.writes().await;
     clear(&plane).await;
@@ -117,6 +124,9 @@ async fn clear(plane: &Plane) {
     plane.until_none::<ImageUpload>().await;
     plane.api::<EnvironmentOverlay>().delete_collection(&DeleteParams::default(), &all).await.unwrap();
     plane.until_none::<EnvironmentOverlay>().await;
+    plane.until_none::<Delivery>().await;
+    plane.api::<EphemeralCluster>().delete_collection(&DeleteParams::default(), &all).await.unwrap();
+    plane.until_none::<EphemeralCluster>().await;
     plane.api::<HelmChart>().delete_collection(&DeleteParams::default(), &all).await.unwrap();
     plane.until_none::<HelmChart>().await;
 }

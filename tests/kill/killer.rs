@@ -18,14 +18,15 @@ use crate::plane::Plane;
 const LONGEST_LIFE: Duration = Duration::from_secs(8);
 /// Lives that end at random end within this.
 const RANDOM_LIFE: Duration = Duration::from_millis(2500);
-/// So often in a row may a life's only write be of one kind before the next life is given two. Bytes count only once
-/// something names them (a session its pieces, a pointer its data): dying after all bytes, nothing would ever arrive.
-const SAME_IN_A_ROW: u32 = 2;
+/// So often in a row may lives end by writes of one kind before the next is given one write more, and so on until one
+/// ends by another kind. Bytes count only once something names them (a session its pieces, a pointer its data), and what
+/// is applied to a cluster is applied again by the next life: dying after the first of them, nothing would ever arrive.
+const SAME_IN_A_ROW: u64 = 2;
 
 /// When lives end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ways {
-    /// After the first write.
+    /// After the first write that is not a repetition.
     EveryWrite,
     /// After two, three, … writes, and at random moments in between.
     Mixed,
@@ -116,18 +117,14 @@ struct Choice {
     random: fastrand::Rng,
     life: u64,
     last: Option<String>,
-    in_a_row: u32,
+    in_a_row: u64,
 }
 
 impl Choice {
     fn next(&mut self) -> End {
         self.life += 1;
         match self.ways {
-            Ways::EveryWrite if self.in_a_row >= SAME_IN_A_ROW => {
-                self.in_a_row = 0;
-                End::AfterWrites(2)
-            }
-            Ways::EveryWrite => End::AfterWrites(1),
+            Ways::EveryWrite => End::AfterWrites(1 + self.in_a_row.saturating_sub(SAME_IN_A_ROW - 1)),
             Ways::Mixed if self.life.is_multiple_of(2) => End::AfterWrites(2 + self.life / 2 % 12),
             Ways::Mixed => End::After(RANDOM_LIFE.mul_f64(self.random.f64())),
         }

@@ -6,6 +6,7 @@
 mod aftermath;
 #[path = "../support/cluster.rs"]
 mod cluster;
+mod here;
 mod killer;
 #[path = "../plane/mod.rs"]
 mod plane;
@@ -38,11 +39,12 @@ async fn kill_on(stores: Stores) {
         let mut plane = Plane::new(client.clone(), &namespace, stores, &[]).await;
         plane.patience = STEP_WITHIN;
         let plane = Arc::new(plane);
+        here::join(&plane).await;
 
         // Every gap: each life ends after its first write.
         let mut killer = Killer::start(plane.clone(), Ways::EveryWrite, seed);
         let interrupted = Interruptions::new(seed);
-        let mut stories = vec![Story::archive(0), Story::reference(0), Story::returning(0)];
+        let mut stories = vec![Story::archive(0), Story::reference(0), Story::returning(0), Story::delivered(0)];
         for story in &stories {
             story.run(&plane, &registry, Some(&interrupted)).await;
         }
@@ -54,12 +56,18 @@ async fn kill_on(stores: Stores) {
         killer = Killer::start(plane.clone(), Ways::Mixed, seed.wrapping_add(1));
         let mut chapter = 1;
         while killer.deaths() < deaths_wanted() / 2 || every_gap + killer.deaths() < deaths_wanted() {
-            let mut now = [Story::archive(chapter), Story::reference(chapter), Story::returning(chapter)];
-            let [archive, reference, returning] = &mut now;
+            let now = [
+                Story::archive(chapter),
+                Story::reference(chapter),
+                Story::returning(chapter),
+                Story::delivered(chapter),
+            ];
+            let [archive, reference, returning, delivered] = &now;
             tokio::join!(
                 archive.run(&plane, &registry, Some(&interrupted)),
                 reference.run(&plane, &registry, Some(&interrupted)),
                 returning.run(&plane, &registry, Some(&interrupted)),
+                delivered.run(&plane, &registry, Some(&interrupted)),
             );
             stories.extend(now);
             chapter += 1;

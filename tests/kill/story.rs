@@ -2,10 +2,13 @@
 
 use std::{sync::Mutex, time::Duration};
 
-use orbit_plane::api::{ConditionStatus, EnvironmentOverlay, HelmChart, ImageUpload, condition_type};
+use orbit_plane::api::{ConditionStatus, Delivery, EnvironmentOverlay, HelmChart, ImageUpload, condition_type};
 use serde_json::{Value, json};
 
-use crate::plane::{Plane, condition, image::Image, registry::Registry};
+use crate::{
+    here,
+    plane::{Plane, condition, config_map, image::Image, registry::Registry},
+};
 
 /// Interrupts those who send archives.
 pub struct Interruptions(Mutex<fastrand::Rng>);
@@ -37,6 +40,9 @@ struct Step {
     runs: Vec<(&'static str, &'static str)>,
 }
 
+/// ConfigMaps by the ends of their names, and what they hold.
+type Contents = &'static [(&'static str, &'static str)];
+
 /// What a user does.
 #[derive(Debug)]
 enum Deed {
@@ -50,6 +56,10 @@ enum Deed {
     Remove { environment: &'static str },
     /// Deletes the upload.
     Delete,
+    /// Has these ConfigMaps brought to the cluster.
+    Deliver(Contents),
+    /// Changes the first of these ConfigMaps and deletes the last, as somebody else, and the cluster's credential.
+    Disturb(Contents),
 }
 
 impl Story {
@@ -154,6 +164,29 @@ impl Story {
         Self { application: format!("returning-{chapter}"), steps }
     }
 
+    /// What an overlay says itself is delivered, changed, put right, and in every other chapter taken away: in the end
+    /// there has to be something to compare.
+    pub fn delivered(chapter: u32) -> Self {
+        const FIRST: Contents = &[("one", "1"), ("two", "2")];
+        // One changes, one goes, one is new.
+        const SECOND: Contents = &[("one", "changed"), ("three", "3")];
+        let deliver = |contents| Step {
+            deed: Deed::Deliver(contents),
+            leaves: vec!["rendered edge -", "requested edge here -", "applied edge here -", "healthy edge here -"],
+            runs: vec![],
+        };
+        let mut steps =
+            vec![deliver(FIRST), deliver(SECOND), Step { deed: Deed::Disturb(SECOND), leaves: vec![], runs: vec![] }];
+        if chapter.is_multiple_of(2) {
+            steps.push(Step {
+                deed: Deed::Remove { environment: "edge" },
+                leaves: vec!["removed edge", "removed edge here -"],
+                runs: vec![],
+            });
+        }
+        Self { application: format!("delivered-{chapter}"), steps }
+    }
+
     /// The facts that the journal has to hold, step by step, sorted within a step.
     pub fn facts(&self) -> Vec<Vec<&str>> {
         let sorted = |step: &Step| {
@@ -206,6 +239,20 @@ impl Story {
                 plane.delete::<EnvironmentOverlay>(&format!("{application}.{environment}")).await;
             }
             Deed::Delete => plane.delete::<ImageUpload>(application).await,
+            Deed::Deliver(contents) => {
+                let manifests: Vec<_> =
+                    contents.iter().map(|(end, value)| config_map(&format!("{application}-{end}"), value)).collect();
+                let spec = json!({
+                    "application": application, "environment": "edge", "base": {"manifests": manifests},
+                });
+                plane.apply::<EnvironmentOverlay>(&format!("{application}.edge"), spec).await;
+            }
+            Deed::Disturb(contents) => {
+                let [(changed, _), .., (deleted, _)] = contents else { panic!("there are two: {contents:?}") };
+                here::change(plane, &format!("{application}-{changed}")).await;
+                here::delete(plane, &format!("{application}-{deleted}")).await;
+                here::revoke(plane).await;
+            }
         }
     }
 
@@ -251,6 +298,16 @@ impl Story {
                     is_ready(overlay) && selected.is_some_and(|selected| selected.version == *version)
                 })
                 .await;
+        }
+        if let Deed::Deliver(contents) | Deed::Disturb(contents) = step.deed {
+            here::until_it_has(plane, application, contents).await;
+            plane.until_delivered(&format!("{application}.edge"), here::CLUSTER).await;
+        }
+        if let Deed::Remove { environment: "edge" } = step.deed {
+            plane.until_gone::<Delivery>(&plane.delivery(&format!("{application}.edge"), here::CLUSTER)).await;
+        }
+        if let Deed::Disturb(_) = step.deed {
+            here::until_credited(plane).await;
         }
     }
 }

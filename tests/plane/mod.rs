@@ -4,6 +4,7 @@
 // Every test program uses a part of it.
 #![allow(dead_code, unused_imports)]
 
+mod clusters;
 mod controller;
 mod history;
 pub mod image;
@@ -26,6 +27,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 pub use self::{
+    clusters::{config_map, own_kubeconfig},
     controller::{Controller, Death},
     history::said,
     objects::{Conditions, condition, reference_spec},
