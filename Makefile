@@ -11,6 +11,8 @@ TESTBED := $(BIN)/testbed
 TEST_NAME ?= make-test
 # The clusters with a node each that it delivers to.
 TEST_CLUSTERS := $(TEST_NAME)-eu-1 $(TEST_NAME)-eu-2
+# The clusters that `make test-scale` starts, 500 MB each; `make test` takes three.
+SCALE_CLUSTERS ?= 20
 BENCH_NAME ?= make-bench
 CARGO_FLAGS := --locked --features failpoints
 # Where cargo puts the programs it builds.
@@ -79,16 +81,26 @@ lint-generated:
 
 .PHONY: test
 test: tools renderer ## Run every test against a real API server and real stores
-	@trap 'for name in $(TEST_NAME) $(TEST_CLUSTERS); do $(TESTBED) down --all --name $$name; done' EXIT; \
+	@trap 'for name in $(TEST_NAME) $(TEST_CLUSTERS) $(TEST_NAME)-scale-{1..3}; do $(TESTBED) down --all --name $$name; done' EXIT; \
 	for name in $(TEST_CLUSTERS); do $(TESTBED) up --nodes 1 --name $$name; eval "$$($(TESTBED) env --name $$name)"; done; \
 	$(TESTBED) up --name $(TEST_NAME); \
 	$(TESTBED) stores up --name $(TEST_NAME); \
 	eval "$$($(TESTBED) env --name $(TEST_NAME))"; \
 	export PATH="$(BIN):$$PATH" ORBIT_TEST_RENDERER="$(BIN)/orbit-renderer"; \
 	export ORBIT_TEST_TESTBED="$(TESTBED)" ORBIT_TEST_CLUSTERS="$(TEST_CLUSTERS)"; \
+	export ORBIT_TEST_SCALE_NAME="$(TEST_NAME)-scale" ORBIT_TEST_SCALE_CLUSTERS=3; \
 	go -C hack/testbed test ./...; \
 	go -C renderer test ./...; \
 	cargo test $(CARGO_FLAGS) --no-fail-fast
+
+.PHONY: test-scale
+test-scale: tools renderer ## 50 overlays in 20 clusters, of which a quarter dies (takes 10 GB of memory)
+	@trap 'for name in $(TEST_NAME) $(TEST_NAME)-scale-{1..$(SCALE_CLUSTERS)}; do $(TESTBED) down --all --name $$name; done' EXIT; \
+	$(TESTBED) up --name $(TEST_NAME); \
+	eval "$$($(TESTBED) env --name $(TEST_NAME))"; \
+	export PATH="$(BIN):$$PATH" ORBIT_TEST_RENDERER="$(BIN)/orbit-renderer" ORBIT_TEST_TESTBED="$(TESTBED)"; \
+	export ORBIT_TEST_SCALE_NAME="$(TEST_NAME)-scale" ORBIT_TEST_SCALE_CLUSTERS=$(SCALE_CLUSTERS); \
+	cargo test $(CARGO_FLAGS) --test scale -- --nocapture
 
 .PHONY: demo
 demo: demo-parts ## Show it: an image from its Dockerfile to pods in two clusters (2 minutes; 20 the first time)

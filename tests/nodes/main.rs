@@ -14,3 +14,5 @@ mod plane;
 mod remote;
 mod rollouts;
 mod scene;
+#[path = "../support/testbed.rs"]
+mod testbed;

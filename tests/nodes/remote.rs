@@ -10,9 +10,9 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
     runtime::{WatchStreamExt, watcher},
 };
-use tokio::process::Command;
 
-use crate::plane::Outcome;
+pub use crate::testbed::run;
+use crate::testbed::{self, variable};
 
 /// How long a pod may take to be ready: generous on a busy machine, since it is waited for by a watch.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -121,13 +121,7 @@ impl Remote {
 impl Drop for Remote {
     fn drop(&mut self) {
         if self.is_own {
-            let down = ["down", "--name", self.testbed.as_str()];
-            let ended = std::process::Command::new(variable("ORBIT_TEST_TESTBED")).args(down).output();
-            assert!(
-                std::thread::panicking() || ended.is_ok_and(|it| it.status.success()),
-                "{} was not ended",
-                self.testbed
-            );
+            testbed::down(&self.testbed);
         }
     }
 }
@@ -141,19 +135,4 @@ fn is_ready(pod: &Pod) -> bool {
 /// The address of this machine that nodes reach.
 pub fn shared_address() -> IpAddr {
     variable("ORBIT_TESTBED_ADDRESS").parse().unwrap()
-}
-
-/// Runs testbed to its end, which has to be a good one; what it printed on standard output.
-pub async fn run(arguments: &[&str]) -> String {
-    let program = variable("ORBIT_TEST_TESTBED");
-    let output = Command::new(program).args(arguments).kill_on_drop(true).output().await.unwrap();
-    let outcome = Outcome::of(&output);
-    assert!(outcome.good, "testbed {}: {}", arguments.join(" "), outcome.text);
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: these tests need clusters with nodes, as `make test` brings them up")
-    })
 }

@@ -43,6 +43,11 @@ impl Controller {
         Self { process, said, lines }
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id().expect("it runs")
+    }
+
     /// The first line that contains this text, as soon as it is said.
     pub async fn says(&self, text: &str) -> String {
         let mut lines = self.lines.clone();
@@ -64,7 +69,7 @@ impl Controller {
 
     /// SIGTERM, and its end, which has to be a good one.
     pub async fn stop(mut self) {
-        let id = self.process.id().expect("it runs").to_string();
+        let id = self.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
         assert!(sent.success());
         let status = tokio::time::timeout(PATIENCE, self.process.wait()).await.expect("it ends when asked to").unwrap();

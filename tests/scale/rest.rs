@@ -1,0 +1,129 @@
+//! What a plane does that has nothing to do.
+
+use std::{
+    fmt, fs,
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::crowd::Crowd;
+
+/// A plane whose counters stand still for this long has settled.
+const QUIET: Duration = Duration::from_secs(3);
+/// Every audit log names the tests and their planes so; what else is in there is Kubernetes' own.
+const USER: &str = "kubernetes-admin";
+/// What Linux counts a process' time in, per second (proc_pid_stat(5), on every architecture that it runs on here).
+const TICKS: f64 = 100.0;
+
+/// What was seen.
+pub struct Rest {
+    length: Duration,
+    /// Seconds of a processor.
+    busy: f64,
+    /// MiB in memory.
+    resident: u64,
+    leases: usize,
+    /// Every other request that changes something, in any cluster.
+    pub writes: Vec<String>,
+}
+
+impl fmt::Display for Rest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { length, busy, resident, leases, writes } = self;
+        let (length, other) = (length.as_secs_f64(), writes.len());
+        let share = 100.0 * busy / length;
+        write!(f, "at rest for {length:.0} s: {busy:.2} s of a processor ({share:.1} %), {resident} MiB, ")?;
+        write!(f, "{leases} writes of Leases, {other} others")
+    }
+}
+
+/// Waits until the plane has settled, and observes it for so long.
+pub async fn observe(crowd: &Crowd, length: Duration) -> Rest {
+    settle(crowd).await;
+    let mut logs = vec![Log::at(own_audit_log())];
+    for member in &crowd.alive {
+        logs.push(Log::at(member.file("audit.log").await));
+    }
+    let process = crowd.controller.id();
+    let (began, busy) = (Instant::now(), busy(process));
+    // It is the passing of time that is observed.
+    tokio::time::sleep(length).await;
+    let busy = self::busy(process) - busy;
+    let length = began.elapsed();
+    let writes = logs.iter_mut().flat_map(|log| log.writes(&crowd.plane.namespace));
+    let (leases, writes): (Vec<_>, Vec<_>) = writes.partition(|write| write.contains(" leases/"));
+    Rest { length, busy, resident: resident(process), leases: leases.len(), writes }
+}
+
+async fn settle(crowd: &Crowd) {
+    let counted = async || {
+        let mut writes = crowd.plane.writes().await;
+        writes.remove("lease");
+        writes
+    };
+    let mut last = (counted().await, Instant::now());
+    let settled = async {
+        while last.1.elapsed() < QUIET {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let now = counted().await;
+            if now != last.0 {
+                last = (now, Instant::now());
+            }
+        }
+    };
+    tokio::time::timeout(crowd.plane.patience, settled).await.expect("the plane settles");
+}
+
+/// An audit log from some moment on.
+struct Log {
+    path: PathBuf,
+    from: u64,
+}
+
+impl Log {
+    fn at(path: PathBuf) -> Self {
+        let from = fs::metadata(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).len();
+        Self { path, from }
+    }
+
+    /// What was to be changed since then, in this namespace or in none, as `verb resource/name`.
+    fn writes(&mut self, namespace: &str) -> Vec<String> {
+        let mut file = fs::File::open(&self.path).unwrap();
+        file.seek(SeekFrom::Start(self.from)).unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        let requests = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let shown = requests.filter_map(|request| {
+            let of = &request["objectRef"];
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let is_write = !["get", "list", "watch"].iter().any(|verb| request["verb"] == *verb);
+            let is_here = of["namespace"] == namespace || of["namespace"].is_null();
+            (is_write && is_here && request["user"]["username"] == USER)
+                .then(|| format!("{} {}/{}", text(&request["verb"]), text(&of["resource"]), text(&of["name"])))
+        });
+        shown.collect()
+    }
+}
+
+fn own_audit_log() -> PathBuf {
+    let kubeconfig = std::env::var_os("KUBECONFIG").expect("KUBECONFIG names a cluster: see `testbed env`");
+    Path::new(&kubeconfig).with_file_name("audit.log")
+}
+
+/// How long a process has kept processors busy so far, in seconds.
+fn busy(process: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // The name in parentheses may hold anything; utime and stime are the 14th and 15th of all.
+    let (_, rest) = stat.rsplit_once(')').unwrap();
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / TICKS
+}
+
+fn resident(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
+}
