@@ -1,7 +1,7 @@
 //! Starts the controller and ends it, over and over.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{
         Arc,
@@ -28,7 +28,8 @@ const SAME_IN_A_ROW: u64 = 2;
 pub enum Ways {
     /// After the first write that is not a repetition.
     EveryWrite,
-    /// After two, three, … writes, and at random moments in between.
+    /// After two, three, … writes, at random moments, and after writes of the kinds that no life has ended by so far:
+    /// those that only ever follow others, and seldom come in turn.
     Mixed,
 }
 
@@ -78,13 +79,17 @@ impl Killer {
         let (until, counted) = (Arc::clone(&enough), Arc::clone(&count));
         let work = tokio::spawn(async move {
             let mut deaths = Deaths::default();
-            let mut choice = Choice { ways, random: fastrand::Rng::with_seed(seed), life: 0, last: None, in_a_row: 0 };
+            let mut choice = Choice::new(ways, seed);
             while !until.load(Ordering::SeqCst) {
                 let end = choice.next();
                 let born = Instant::now();
-                let last = live(&plane, end, &mut deaths).await;
-                let what = last.as_deref().unwrap_or("SIGKILL");
+                let last = live(&plane, &end).await;
+                let what = last.as_ref().map_or("SIGKILL", |last| &last.what);
                 println!("life {} ({end:?}) ended by {what} at {:.1} s", choice.life, born.elapsed().as_secs_f32());
+                match &last {
+                    Some(last) => *deaths.after.entry(last.what.clone()).or_default() += 1,
+                    None => deaths.killed += 1,
+                }
                 choice.learn(last);
                 counted.store(deaths.count(), Ordering::SeqCst);
             }
@@ -106,10 +111,19 @@ impl Killer {
 }
 
 /// How a life is to end.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum End {
     AfterWrites(u64),
+    AfterWriteOf(String),
     After(Duration),
+}
+
+/// The last write of a life that ended by one.
+struct LastWrite {
+    /// Its kind.
+    what: String,
+    /// The kinds of all that the life wrote.
+    made: Vec<String>,
 }
 
 struct Choice {
@@ -118,44 +132,68 @@ struct Choice {
     life: u64,
     last: Option<String>,
     in_a_row: u64,
+    /// Kinds that were written, and those that lives ended by.
+    made: BTreeSet<String>,
+    visited: BTreeSet<String>,
 }
 
 impl Choice {
+    fn new(ways: Ways, seed: u64) -> Self {
+        Self {
+            ways,
+            random: fastrand::Rng::with_seed(seed),
+            life: 0,
+            last: None,
+            in_a_row: 0,
+            made: BTreeSet::new(),
+            visited: BTreeSet::new(),
+        }
+    }
+
     fn next(&mut self) -> End {
         self.life += 1;
+        let passed_by: Vec<_> = self.made.difference(&self.visited).collect();
         match self.ways {
             Ways::EveryWrite => End::AfterWrites(1 + self.in_a_row.saturating_sub(SAME_IN_A_ROW - 1)),
+            Ways::Mixed if self.life.is_multiple_of(4) && !passed_by.is_empty() => {
+                End::AfterWriteOf(passed_by[self.random.usize(..passed_by.len())].clone())
+            }
             Ways::Mixed if self.life.is_multiple_of(2) => End::AfterWrites(2 + self.life / 2 % 12),
             Ways::Mixed => End::After(RANDOM_LIFE.mul_f64(self.random.f64())),
         }
     }
 
-    fn learn(&mut self, last: Option<String>) {
-        self.in_a_row = if last == self.last { self.in_a_row + 1 } else { 1 };
-        self.last = last;
+    fn learn(&mut self, last: Option<LastWrite>) {
+        let (what, made) = last.map(|last| (last.what, last.made)).unzip();
+        self.in_a_row = if what == self.last { self.in_a_row + 1 } else { 1 };
+        self.made.extend(made.into_iter().flatten());
+        self.visited.extend(what.clone());
+        self.last = what;
     }
 }
 
-/// One life. The kind of its last write, where it died of one.
-async fn live(plane: &Plane, end: End, deaths: &mut Deaths) -> Option<String> {
+/// One life. Its last write, where it died of one.
+async fn live(plane: &Plane, end: &End) -> Option<LastWrite> {
     let (environment, longest) = match end {
         End::AfterWrites(count) => (vec![("ORBIT_DIE_AFTER_WRITES", count.to_string())], LONGEST_LIFE),
-        End::After(moment) => (Vec::new(), moment),
+        End::AfterWriteOf(kind) => (vec![("ORBIT_DIE_AFTER_WRITE_OF", kind.clone())], LONGEST_LIFE),
+        End::After(moment) => (Vec::new(), *moment),
     };
     let mut controller = plane.spawn(&environment);
-    match tokio::time::timeout(longest, controller.died()).await {
-        Err(_) => {
-            controller.kill().await;
-            deaths.killed += 1;
-            None
-        }
-        Ok(death) => {
-            let Some(failpoint) = death.failpoint else {
-                panic!("the controller ended by itself: {}\n{}", death.status, controller.log().join("\n"));
-            };
-            let what = failpoint.rsplit_once('(').map_or(failpoint.as_str(), |(_, what)| what.trim_end_matches(')'));
-            *deaths.after.entry(what.to_owned()).or_default() += 1;
-            Some(what.to_owned())
-        }
+    let Ok(death) = tokio::time::timeout(longest, controller.died()).await else {
+        controller.kill().await;
+        return None;
+    };
+    let last = death.failpoint.as_deref().and_then(last_write);
+    if last.is_none() {
+        panic!("the controller ended by itself: {}\n{}", death.status, controller.log().join("\n"));
     }
+    last
+}
+
+/// What a failpoint says: `3 (journal), having made: blob, journal`.
+fn last_write(said: &str) -> Option<LastWrite> {
+    let (_, rest) = said.split_once('(')?;
+    let (what, made) = rest.split_once("), having made: ")?;
+    Some(LastWrite { what: what.to_owned(), made: made.split(", ").map(str::to_owned).collect() })
 }
