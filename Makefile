@@ -121,6 +121,7 @@ demo-parts: build
 .PHONY: bench
 bench: tools renderer ## Measure: prints a table and writes bench-report.json (3 minutes)
 	@trap '$(TESTBED) down --all --name $(BENCH_NAME)' EXIT; \
+	$(TESTBED) build kubectl; \
 	$(TESTBED) up --name $(BENCH_NAME); \
 	$(TESTBED) stores up --name $(BENCH_NAME); \
 	eval "$$($(TESTBED) env --name $(BENCH_NAME))"; \

@@ -1,8 +1,10 @@
 //! What the plane promises of its speed, as figures: `make bench` prints them and writes `bench-report.json`.
 //!
 //! Each figure stands beside what it is compared with, taken in the same run on the same machine, so it means something on
-//! any. Names of figures as arguments (`render`, `restart`, `ingest`, `download`) choose among them.
+//! any. Names of figures as arguments (`render`, `restart`, `ingest`, `download`,
+//! `deliver`) choose among them.
 
+mod deliver;
 mod download;
 mod ingest;
 #[path = "../../tests/support/plane.rs"]
@@ -32,6 +34,9 @@ async fn main() {
     }
     if wanted("download") {
         rows.extend(download::measure().await);
+    }
+    if wanted("deliver") {
+        rows.extend(deliver::measure().await);
     }
     report::publish(&rows);
 }
