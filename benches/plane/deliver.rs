@@ -2,60 +2,59 @@
 
 use std::{
     collections::BTreeSet,
-    path::{Path, PathBuf},
     pin::pin,
     process::Stdio,
     time::{Duration, Instant},
 };
 
-use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
-    Api, ResourceExt,
-    api::{Patch, PatchParams},
+    ResourceExt,
     runtime::{
         WatchStreamExt,
         watcher::{self, watcher},
     },
 };
-use orbit_plane::{
-    api::{EnvironmentOverlay, EphemeralCluster},
-    digest::Digest,
-};
-use serde_json::{Value, json};
+use orbit_plane::api::EnvironmentOverlay;
 use tokio::process::Command;
 
-use crate::{plane::Plane, report::Row, scene::Scene};
+use crate::{
+    fleet::{Fleet, PATIENCE, artifact, config_map, overlay_name, until_all},
+    plane::Plane,
+    report::Row,
+    scene::Scene,
+};
 
 const OVERLAYS: usize = 500;
 const ROUNDS: usize = 25;
-const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Measures it.
 pub async fn measure() -> Vec<Row> {
     println!("Delivering {OVERLAYS} overlays, and one {ROUNDS} times (usually 1 minute)");
     let scene = Scene::new().await;
+    let fleet = Fleet::of(&scene);
     let plane = Plane::start(scene.folder.path(), &scene.kubeconfig(), &[]).await;
-    let overlays: Api<EnvironmentOverlay> = Api::namespaced(scene.client.clone(), &scene.namespace);
-    for number in 0..OVERLAYS {
-        overlay(&overlays, &name(number), "0").await;
-    }
     let all: BTreeSet<_> = (0..OVERLAYS).map(name).collect();
-    let rendered = pin!(watcher(overlays.clone(), watcher::Config::default()).default_backoff().touched_objects());
+    for name in &all {
+        fleet.overlay(name, &config_map(name, "0")).await;
+    }
+    let overlays = watcher(fleet.api::<EnvironmentOverlay>(), watcher::Config::default());
+    let rendered = pin!(overlays.default_backoff().touched_objects());
     until_all(rendered, &all, |it| artifact(it).map(|_| it.spec.application.clone())).await;
 
     // All of it waits for the cluster.
-    let config_maps: Api<ConfigMap> = Api::namespaced(scene.client.clone(), &scene.namespace);
-    let arriving = pin!(watcher(config_maps.clone(), watcher::Config::default()).default_backoff().touched_objects());
+    let arriving = watcher(fleet.api::<ConfigMap>(), watcher::Config::default());
+    let arriving = pin!(arriving.default_backoff().touched_objects());
     let began = Instant::now();
-    join(&scene).await;
+    fleet.join().await;
     until_all(arriving, &all, |it| Some(it.name_any())).await;
     let ours = began.elapsed();
     let theirs = kubectl_applies(&scene, &all).await;
 
     let mut times = Vec::with_capacity(ROUNDS);
     for round in 1..=ROUNDS {
-        times.push(one(&overlays, &config_maps, &round.to_string()).await);
+        times.push(one(&fleet, &round.to_string()).await);
     }
     times.sort();
     let median = times[ROUNDS / 2].as_secs_f64() * 1000.0;
@@ -64,7 +63,7 @@ pub async fn measure() -> Vec<Row> {
     let (ours, theirs) = (ours.as_secs_f64() * 1000.0, theirs.as_secs_f64() * 1000.0);
     vec![
         Row {
-            name: "artifact published to applied in a cluster",
+            name: "artifact published to applied in a cluster, median",
             value: median,
             unit: "ms",
             beside: 250.0,
@@ -87,16 +86,17 @@ pub async fn measure() -> Vec<Row> {
 }
 
 /// From the moment in which the artifact of the first overlay is published until the cluster has what is in it.
-async fn one(overlays: &Api<EnvironmentOverlay>, config_maps: &Api<ConfigMap>, value: &str) -> Duration {
+async fn one(fleet: &Fleet, value: &str) -> Duration {
     let only = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
     let first = name(0);
-    let mut rendered =
-        pin!(watcher(overlays.clone(), only(&format!("{first}.dev"))).default_backoff().touched_objects());
-    let mut applied = pin!(watcher(config_maps.clone(), only(&first)).default_backoff().touched_objects());
+    let overlays = watcher(fleet.api::<EnvironmentOverlay>(), only(&overlay_name(&first)));
+    let mut rendered = pin!(overlays.default_backoff().touched_objects());
+    let config_maps = watcher(fleet.api::<ConfigMap>(), only(&first));
+    let mut applied = pin!(config_maps.default_backoff().touched_objects());
     // Both watches are there before anything changes.
     let before = rendered.next().await.expect("a watch has no end").expect("it is watched");
     applied.next().await.expect("a watch has no end").expect("it is watched");
-    overlay(overlays, &first, value).await;
+    fleet.overlay(&first, &config_map(&first, value)).await;
     let published = async {
         while let Some(seen) = rendered.next().await {
             if seen.is_ok_and(|seen| artifact(&seen) != artifact(&before)) {
@@ -122,78 +122,18 @@ fn name(number: usize) -> String {
     format!("web-{number}")
 }
 
-fn config_map(name: &str, value: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  a: \"{value}\"\n")
-}
-
-fn artifact(overlay: &EnvironmentOverlay) -> Option<Digest> {
-    overlay.status.as_ref()?.artifact.as_ref().map(|artifact| artifact.digest)
-}
-
-async fn overlay(api: &Api<EnvironmentOverlay>, application: &str, value: &str) {
-    let spec = json!({
-        "application": application, "environment": "dev",
-        "base": {"manifests": [config_map(application, value)]},
-    });
-    apply(api, "EnvironmentOverlay", &format!("{application}.dev"), json!({"spec": spec})).await;
-}
-
-/// Makes the plane's own cluster one that it delivers to.
-async fn join(scene: &Scene) {
-    let path = PathBuf::from(std::env::var_os("KUBECONFIG").expect("KUBECONFIG names a file"));
-    let kubeconfig = std::fs::read_to_string(path).expect("it can be read");
-    let secrets: Api<Secret> = Api::namespaced(scene.client.clone(), &scene.namespace);
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "here"}, "stringData": {"value": kubeconfig}});
-    secrets.patch("here", &PatchParams::apply("bench"), &Patch::Apply(secret)).await.expect("a Secret is applied");
-    let clusters: Api<EphemeralCluster> = Api::namespaced(scene.client.clone(), &scene.namespace);
-    let spec = json!({"connection": {"kubeConfig": {"secretRef": {"name": "here"}}}});
-    let labels = json!({"orbit.k8or.io/environment": "dev"});
-    apply(&clusters, "EphemeralCluster", "here", json!({"metadata": {"labels": labels}, "spec": spec})).await;
-}
-
-async fn apply<K>(api: &Api<K>, kind: &str, name: &str, mut object: Value)
-where
-    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
-{
-    object["apiVersion"] = json!("orbit.k8or.io/v1alpha1");
-    object["kind"] = json!(kind);
-    object["metadata"]["name"] = json!(name);
-    api.patch(name, &PatchParams::apply("bench").force(), &Patch::Apply(object)).await.expect("it is applied");
-}
-
-/// Waits until each of these has been seen, by the names that are given to what is seen.
-async fn until_all<K>(
-    mut seen: impl Stream<Item = Result<K, watcher::Error>> + Unpin,
-    all: &BTreeSet<String>,
-    name: impl Fn(&K) -> Option<String>,
-) {
-    let mut missing = all.clone();
-    let waiting = async {
-        while !missing.is_empty() {
-            let object = seen.next().await.expect("a watch has no end");
-            if let Some(name) = object.ok().and_then(|object| name(&object)) {
-                missing.remove(&name);
-            }
-        }
-    };
-    let waited = tokio::time::timeout(PATIENCE, waiting).await;
-    assert!(waited.is_ok(), "{} of {} never came, such as {:?}", missing.len(), all.len(), missing.first());
-}
-
 /// The same ConfigMaps into another namespace, by the command.
 async fn kubectl_applies(scene: &Scene, all: &BTreeSet<String>) -> Duration {
     let other = Scene::new().await;
     let manifests: Vec<_> = all.iter().map(|name| config_map(name, "0")).collect();
     let file = scene.folder.path().join("manifests.yaml");
     std::fs::write(&file, manifests.join("---\n")).expect("a file");
+    let mut kubectl = Command::new("kubectl");
+    kubectl.args(["apply", "--server-side", "--namespace", &other.namespace, "--filename"]).arg(&file);
     let began = Instant::now();
-    kubectl(&["apply", "--server-side", "--namespace", &other.namespace, "--filename"], &file).await;
+    let run = kubectl.stdout(Stdio::null()).status().await.expect("make bench puts kubectl on the PATH");
     let took = began.elapsed();
+    assert!(run.success(), "kubectl apply: {run}");
     other.end().await;
     took
-}
-
-async fn kubectl(arguments: &[&str], file: &Path) {
-    let run = Command::new("kubectl").args(arguments).arg(file).stdout(Stdio::null()).status().await;
-    assert!(run.expect("kubectl is on the PATH, as make bench puts it there").success(), "kubectl {arguments:?}");
 }

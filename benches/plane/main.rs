@@ -1,12 +1,14 @@
 //! What the plane promises of its speed, as figures: `make bench` prints them and writes `bench-report.json`.
 //!
 //! Each figure stands beside what it is compared with, taken in the same run on the same machine, so it means something on
-//! any. Names of figures as arguments (`render`, `restart`, `ingest`, `download`,
-//! `deliver`) choose among them.
+//! any. Names of figures as arguments (`render`, `restart`, `ingest`, `download`, `deliver`, `monitor`) choose among
+//! them.
 
 mod deliver;
 mod download;
+mod fleet;
 mod ingest;
+mod monitor;
 #[path = "../../tests/support/plane.rs"]
 mod plane;
 #[path = "../../tests/support/registry.rs"]
@@ -37,6 +39,9 @@ async fn main() {
     }
     if wanted("deliver") {
         rows.extend(deliver::measure().await);
+    }
+    if wanted("monitor") {
+        rows.extend(monitor::measure().await);
     }
     report::publish(&rows);
 }

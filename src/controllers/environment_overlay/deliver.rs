@@ -9,7 +9,8 @@ use serde_json::json;
 use crate::{
     api::{
         ClusterCounts, ConditionStatus, DeletionPolicy, Delivery, DeliveryMode, DeliverySpec, EnvironmentOverlay,
-        EphemeralCluster, GROUP, LabelSelector, OverlayArtifact, VERSION, condition_type, delivery_name, label, reason,
+        EphemeralCluster, FINALIZER, GROUP, LabelSelector, OverlayArtifact, VERSION, condition_type, delivery_name,
+        label, reason,
     },
     controllers::{
         conditions::find_true,
@@ -170,7 +171,13 @@ async fn apply(context: &Context, namespace: &str, name: &str, spec: &DeliverySp
     let delivery = json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": "Delivery",
-        "metadata": {"name": name, "namespace": namespace, "labels": {label::APPLICATION: spec.application}},
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": {label::APPLICATION: spec.application},
+            // It is held from the beginning: putting the finalizer on later would be a write more for each.
+            "finalizers": [FINALIZER],
+        },
         "spec": spec,
     });
     context.apply::<Delivery>(namespace, name, &delivery).await?;
