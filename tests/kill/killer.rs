@@ -18,10 +18,11 @@ use crate::plane::Plane;
 const LONGEST_LIFE: Duration = Duration::from_secs(8);
 /// Lives that end at random end within this.
 const RANDOM_LIFE: Duration = Duration::from_millis(2500);
-/// So often in a row may lives end by writes of one kind before the next is given one write more, and so on until one
-/// ends by another kind. Bytes count only once something names them (a session its pieces, a pointer its data), and what
-/// is applied to a cluster is applied again by the next life: dying after the first of them, nothing would ever arrive.
-const SAME_IN_A_ROW: u64 = 2;
+/// A life that ends by a write as one of the two before is a repetition. After the second the next life is given twice
+/// as many writes, and so on, so often at most, until one ends by another kind. Bytes count only once something names
+/// them (a session its pieces, a pointer its data), and what is applied to a cluster is applied again by the next life:
+/// dying after the first of them, nothing would ever arrive.
+const MOST_DOUBLINGS: u32 = 6;
 
 /// When lives end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,8 +131,9 @@ struct Choice {
     ways: Ways,
     random: fastrand::Rng,
     life: u64,
-    last: Option<String>,
-    in_a_row: u64,
+    /// What the last two lives ended by.
+    last: [Option<String>; 2],
+    repetitions: u32,
     /// Kinds that were written, and those that lives ended by.
     made: BTreeSet<String>,
     visited: BTreeSet<String>,
@@ -143,8 +145,8 @@ impl Choice {
             ways,
             random: fastrand::Rng::with_seed(seed),
             life: 0,
-            last: None,
-            in_a_row: 0,
+            last: [None, None],
+            repetitions: 0,
             made: BTreeSet::new(),
             visited: BTreeSet::new(),
         }
@@ -154,7 +156,7 @@ impl Choice {
         self.life += 1;
         let passed_by: Vec<_> = self.made.difference(&self.visited).collect();
         match self.ways {
-            Ways::EveryWrite => End::AfterWrites(1 + self.in_a_row.saturating_sub(SAME_IN_A_ROW - 1)),
+            Ways::EveryWrite => End::AfterWrites(1 << self.repetitions.saturating_sub(1).min(MOST_DOUBLINGS)),
             Ways::Mixed if self.life.is_multiple_of(4) && !passed_by.is_empty() => {
                 End::AfterWriteOf(passed_by[self.random.usize(..passed_by.len())].clone())
             }
@@ -165,10 +167,11 @@ impl Choice {
 
     fn learn(&mut self, last: Option<LastWrite>) {
         let (what, made) = last.map(|last| (last.what, last.made)).unzip();
-        self.in_a_row = if what == self.last { self.in_a_row + 1 } else { 1 };
+        self.repetitions = if self.last.contains(&what) { self.repetitions + 1 } else { 0 };
         self.made.extend(made.into_iter().flatten());
         self.visited.extend(what.clone());
-        self.last = what;
+        self.last.swap(0, 1);
+        self.last[1] = what;
     }
 }
 
