@@ -31,15 +31,6 @@ const MAX_SIZE: usize = 1 << 20;
 const KEYS: [&str; 3] = ["value", "config", "kubeconfig"];
 const SERVICE_ACCOUNT: &str = "use the token of a service account (users[].user.token) or a client certificate";
 
-/// How to connect to a cluster.
-#[derive(Debug, Clone)]
-pub struct Access {
-    /// What a client is made of.
-    pub config: kube::Config,
-    /// When the credential ends, where it tells.
-    pub expires_at: Option<Timestamp>,
-}
-
 /// Why a kubeconfig is not used. Names places in it, never a token, key or certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubeconfigError {
@@ -113,11 +104,11 @@ pub fn secret_key<'a>(keys: impl IntoIterator<Item = &'a str>, wanted: Option<&s
     }
 }
 
-/// How the kubeconfig says to connect, at this time.
+/// How the kubeconfig says to connect, at this time: what a client is made of.
 ///
 /// # Errors
 /// What is hostile, and what cannot work.
-pub fn read(bytes: &[u8], now: Timestamp) -> Result<Access, KubeconfigError> {
+pub fn read(bytes: &[u8], now: Timestamp) -> Result<kube::Config, KubeconfigError> {
     if bytes.len() > MAX_SIZE {
         return Err(KubeconfigError::TooLarge(bytes.len()));
     }
@@ -146,9 +137,8 @@ pub fn read(bytes: &[u8], now: Timestamp) -> Result<Access, KubeconfigError> {
     if let Some(namespace) = context.text("namespace")? {
         config.default_namespace = namespace.to_owned();
     }
-    let (auth_info, expires_at) = credential(&user, now)?;
-    config.auth_info = auth_info;
-    Ok(Access { config, expires_at })
+    config.auth_info = credential(&user, now)?;
+    Ok(config)
 }
 
 /// Where to connect to, and by what to know that it is there.
@@ -227,8 +217,8 @@ fn certificates(node: &Node<'_>, field: &str, pem: &[u8]) -> Result<Vec<Certific
     }
 }
 
-/// Who the plane is there, and until when.
-fn credential(user: &Node<'_>, now: Timestamp) -> Result<(AuthInfo, Option<Timestamp>), KubeconfigError> {
+/// Who the plane is there.
+fn credential(user: &Node<'_>, now: Timestamp) -> Result<AuthInfo, KubeconfigError> {
     user.refuse("exec", "would run a command", SERVICE_ACCOUNT)?;
     user.refuse("auth-provider", "would run a command or call another service", SERVICE_ACCOUNT)?;
     let inline = "put what is in the file, base64, into the field of this name that ends in -data";
@@ -244,23 +234,21 @@ fn credential(user: &Node<'_>, now: Timestamp) -> Result<(AuthInfo, Option<Times
     }
 
     let mut info = AuthInfo::default();
-    let mut ends = Vec::new();
     if let Some(token) = user.text("token")? {
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(user.invalid("token", "holds a character that no token has, perhaps a space or line break"));
         }
         if let Some(end) = certificate::token_expiry(token) {
-            ends.push(in_time(user, "token", end, now)?);
+            in_time(user, "token", end, now)?;
         }
         info.token = Some(SecretString::from(token));
     }
     match (user.pem("client-certificate-data")?, user.pem("client-key-data")?) {
         (None, None) => {}
         (Some(chain), Some(key)) => {
-            let field = "client-certificate-data";
             let certificate = identity(user, &chain, &key)?;
             if let Some(end) = certificate::expiry(&certificate) {
-                ends.push(in_time(user, field, end, now)?);
+                in_time(user, "client-certificate-data", end, now)?;
             }
             info.client_certificate_data = Some(STANDARD.encode(chain));
             info.client_key_data = Some(SecretString::from(STANDARD.encode(key)));
@@ -277,7 +265,7 @@ fn credential(user: &Node<'_>, now: Timestamp) -> Result<(AuthInfo, Option<Times
             user.missing("token", "the user has no credential. Give a token or a client certificate with its key")
         );
     }
-    Ok((info, ends.into_iter().min()))
+    Ok(info)
 }
 
 /// The certificate of a client, which is the first of its chain, once its key is known to fit.
@@ -296,9 +284,9 @@ fn identity(user: &Node<'_>, chain: &[u8], key: &[u8]) -> Result<CertificateDer<
     }
 }
 
-fn in_time(user: &Node<'_>, field: &str, end: Timestamp, now: Timestamp) -> Result<Timestamp, KubeconfigError> {
+fn in_time(user: &Node<'_>, field: &str, end: Timestamp, now: Timestamp) -> Result<(), KubeconfigError> {
     match end > now {
-        true => Ok(end),
+        true => Ok(()),
         false => Err(user.invalid(field, format!("expired at {end}: put a new one into the Secret"))),
     }
 }

@@ -1,9 +1,8 @@
 //! What is taken away: what an earlier artifact asked for and the present one does not.
 //!
 //! What holds data is never taken away by leaving it out of an overlay: claims and volumes, and definitions, with which
-//! every object of their kind would go (Helm keeps those of `crds/` for the same reason). A namespace takes everything
-//! in it along, what others put there and claims included. So namespaces come last and apart: one may go only if the
-//! plane made it, and nothing is left in it but what Kubernetes puts into every namespace.
+//! every object of their kind would go (Helm keeps those of `crds/` for the same reason). Nor is a namespace, which would
+//! take everything in it along, what others put there and claims included.
 //!
 //! An object that is annotated `helm.sh/resource-policy: keep` stays as it does for Helm.
 
@@ -17,44 +16,16 @@ use super::{
 /// Helm's own way to say that an object outlives its release.
 const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
 
-/// What is to be taken away, and what is left behind.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PrunePlan {
-    /// These, one stage after the other.
-    pub delete: Vec<Stage<ObjectId>>,
-    /// Then these namespaces, each only if it is the plane's own and nothing is left in it.
-    pub namespaces: Vec<ObjectId>,
-    /// These stay and are nobody's any more.
-    pub kept: Vec<ObjectId>,
-}
-
-impl PrunePlan {
-    /// Whether nothing is to be taken away.
-    pub fn is_empty(&self) -> bool {
-        self.delete.is_empty() && self.namespaces.is_empty()
-    }
-}
-
-/// From what was applied to what is asked for; for the end of a delivery, nothing is asked for.
+/// What is to be taken away of what was applied, one stage after the other, now that this is asked for; for the end of a
+/// delivery, nothing is.
 pub fn plan<'a>(
     applied: impl IntoIterator<Item = &'a ObjectId>,
     desired: impl IntoIterator<Item = &'a ObjectId>,
-) -> PrunePlan {
+) -> Vec<Stage<ObjectId>> {
     let desired: BTreeSet<_> = desired.into_iter().collect();
-    let superfluous: BTreeSet<_> = applied.into_iter().filter(|id| !desired.contains(id)).cloned().collect();
-    let mut plan = PrunePlan::default();
-    let mut delete = Vec::new();
-    for id in superfluous {
-        if holds_data(&id) {
-            plan.kept.push(id);
-        } else if order::is_namespace(&id) {
-            plan.namespaces.push(id);
-        } else {
-            delete.push(id);
-        }
-    }
-    plan.delete = order::uninstall(delete, |id| id);
-    plan
+    let superfluous = applied.into_iter().filter(|id| !desired.contains(id));
+    let goes: BTreeSet<_> = superfluous.filter(|id| !holds_data(id) && !order::is_namespace(id)).cloned().collect();
+    order::uninstall(goes.into_iter().collect(), |id| id)
 }
 
 /// Whether data would go with it.
@@ -101,22 +72,20 @@ mod tests {
         "Widget.example.com a",
     ];
 
-    #[test]
-    fn what_is_not_asked_for_any_more_goes() {
-        let desired = ["Namespace shop", "ConfigMap web-2", "ConfigMap web-3", "Deployment.apps web"];
-        let plan = plan(
-            &ids(&["Namespace shop", "ConfigMap web-1", "ConfigMap web-2", "Deployment.apps web"]),
-            &ids(&desired),
-        );
-        assert_eq!(plan.delete.len(), 1);
-        assert_eq!(names(&plan.delete[0].objects), ["ConfigMap web-1"]);
-        assert_eq!((plan.namespaces, plan.kept), (vec![], vec![]));
+    fn planned(applied: &[&str], desired: &[&str]) -> Vec<Vec<String>> {
+        plan(&ids(applied), &ids(desired)).iter().map(|stage| names(&stage.objects)).collect()
     }
 
     #[test]
-    fn the_end_takes_all_but_what_holds_data_and_namespaces_last() {
-        let plan = plan(&ids(&APPLIED), &[]);
-        let order: Vec<_> = plan.delete.iter().flat_map(|stage| names(&stage.objects)).collect();
+    fn what_is_not_asked_for_any_more_goes() {
+        let applied = ["Namespace shop", "ConfigMap web-1", "ConfigMap web-2", "Deployment.apps web"];
+        let desired = ["Namespace shop", "ConfigMap web-2", "ConfigMap web-3", "Deployment.apps web"];
+        assert_eq!(planned(&applied, &desired), [["ConfigMap web-1"]]);
+    }
+
+    #[test]
+    fn the_end_takes_all_but_what_holds_data_and_namespaces() {
+        let order = planned(&APPLIED, &[]).concat();
         assert_eq!(
             order,
             [
@@ -127,28 +96,19 @@ mod tests {
                 "ConfigMap web-2"
             ]
         );
-        assert_eq!(names(&plan.namespaces), ["Namespace shop"]);
-        assert_eq!(
-            names(&plan.kept),
-            [
-                "PersistentVolume data",
-                "PersistentVolumeClaim data",
-                "CustomResourceDefinition.apiextensions.k8s.io widgets.example.com",
-            ]
-        );
     }
 
     #[test]
     fn what_is_still_asked_for_stays() {
-        assert!(plan(&ids(&APPLIED), &ids(&APPLIED)).is_empty());
-        assert!(plan(&[], &ids(&APPLIED)).is_empty());
-        assert!(plan(&ids(&["PersistentVolumeClaim data"]), &[]).is_empty());
+        assert!(planned(&APPLIED, &APPLIED).is_empty());
+        assert!(planned(&[], &APPLIED).is_empty());
+        assert!(planned(&["PersistentVolumeClaim data"], &[]).is_empty());
     }
 
     #[test]
     fn an_object_of_the_same_name_in_another_group_is_another() {
-        let plan = plan(&ids(&["PersistentVolumeClaim.example.com a"]), &ids(&["PersistentVolumeClaim a"]));
-        assert_eq!(names(&plan.delete[0].objects), ["PersistentVolumeClaim.example.com a"]);
+        let plan = planned(&["PersistentVolumeClaim.example.com a"], &["PersistentVolumeClaim a"]);
+        assert_eq!(plan, [["PersistentVolumeClaim.example.com a"]]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub async fn remove(
     wanted: &BTreeSet<ObjectId>,
 ) -> Result<(), ApplyFailure> {
     let plan = prune::plan(before.objects().keys(), wanted);
-    for id in plan.delete.iter().flat_map(|stage| &stage.objects) {
+    for id in plan.iter().flat_map(|stage| &stage.objects) {
         let version = before.objects().get(id).map_or("v1", |held| &held.version);
         let kind = match cluster.kind(&GroupVersionKind::gvk(&id.group, version, &id.kind)).await {
             Ok(kind) => kind,

@@ -53,7 +53,7 @@ fn with(pointer: &str, field: &str, value: Value) -> Value {
 const CLUSTER: &str = "/clusters/1/cluster";
 const USER: &str = "/users/1/user";
 
-fn access(config: &Value) -> Result<Access, KubeconfigError> {
+fn access(config: &Value) -> Result<kube::Config, KubeconfigError> {
     read(config.to_string().as_bytes(), now())
 }
 
@@ -65,14 +65,13 @@ fn problem(config: &Value) -> String {
 
 #[test]
 fn the_current_context_is_what_counts() {
-    let access = access(&good()).unwrap();
-    assert_eq!(access.config.cluster_url, "https://10.0.0.1:6443/k8s/eu-1");
-    assert_eq!(access.config.default_namespace, "shop");
-    assert_eq!(access.config.auth_info.token.unwrap().expose_secret(), "hunter2.hunter2");
-    assert_eq!(access.config.root_cert.unwrap().len(), 1);
-    assert!(!access.config.accept_invalid_certs);
-    assert!(access.config.auth_info.exec.is_none() && access.config.proxy_url.is_none());
-    assert_eq!(access.expires_at, None);
+    let config = access(&good()).unwrap();
+    assert_eq!(config.cluster_url, "https://10.0.0.1:6443/k8s/eu-1");
+    assert_eq!(config.default_namespace, "shop");
+    assert_eq!(config.auth_info.token.unwrap().expose_secret(), "hunter2.hunter2");
+    assert_eq!(config.root_cert.unwrap().len(), 1);
+    assert!(!config.accept_invalid_certs);
+    assert!(config.auth_info.exec.is_none() && config.proxy_url.is_none());
 }
 
 #[test]
@@ -80,9 +79,9 @@ fn yaml_as_people_write_it_is_read() {
     let text = "apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    server: https://eu-1.example\n  name: eu-1\n\
                 contexts:\n- context: {cluster: eu-1, user: plane}\n  name: eu-1\ncurrent-context: eu-1\n\
                 users:\n- name: plane\n  user:\n    token: abc\n";
-    let access = read(text.as_bytes(), now()).unwrap();
-    assert_eq!(access.config.cluster_url, "https://eu-1.example/");
-    assert!(access.config.root_cert.is_none(), "a public authority needs none");
+    let config = read(text.as_bytes(), now()).unwrap();
+    assert_eq!(config.cluster_url, "https://eu-1.example/");
+    assert!(config.root_cert.is_none(), "a public authority needs none");
 }
 
 #[test]
@@ -196,14 +195,12 @@ fn what_is_no_kubeconfig_is_called_so() {
 }
 
 #[test]
-fn the_end_of_a_credential_is_known_before_it_is_refused() {
+fn a_credential_that_has_ended_is_named() {
     let user = |year: i32| {
         let (certificate, key) = identity_until(year);
         with("/users/1", "user", json!({"client-certificate-data": certificate, "client-key-data": key}))
     };
-    let access = access(&user(2030)).unwrap();
-    assert_eq!(access.expires_at.unwrap().to_string(), "2030-12-31T00:00:00Z");
-    assert!(access.config.auth_info.client_key_data.is_some());
+    assert!(access(&user(2030)).unwrap().auth_info.client_key_data.is_some());
     let expired = problem(&user(2025));
     assert!(expired.contains("users[1].user.client-certificate-data expired at 2025-12-31T00:00:00Z"), "{expired}");
 
@@ -212,7 +209,7 @@ fn the_end_of_a_credential_is_known_before_it_is_refused() {
             base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json!({"exp": end.as_second()}).to_string());
         with(USER, "token", json!(format!("e30.{claims}.hunter2")))
     };
-    assert_eq!(self::access(&token(now() + 1.hour())).unwrap().expires_at, Some(now() + 1.hour()));
+    access(&token(now() + 1.second())).unwrap();
     let expired = problem(&token(now() - 1.second()));
     assert!(expired.contains("users[1].user.token expired at 2026-11-24T14:59:59Z"), "{expired}");
 }
@@ -223,7 +220,7 @@ fn a_client_can_be_made_of_it() {
     let (certificate, key) = identity_until(2030);
     let config = with("/users/1", "user", json!({"client-certificate-data": certificate, "client-key-data": key}));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { kube::Client::try_from(access(&config).unwrap().config).unwrap() });
+    runtime.block_on(async { kube::Client::try_from(access(&config).unwrap()).unwrap() });
 }
 
 #[test]

@@ -69,9 +69,8 @@ pub async fn connect(context: &Context, object: &EphemeralCluster) -> Result<Arc
         return Ok(Arc::new(made(context, object, identity, digest, cluster.client())));
     }
     let invalid = |error: kubeconfig::KubeconfigError| refused(object, reason::KUBECONFIG_INVALID, error.to_string());
-    let access = kubeconfig::read(&bytes, Timestamp::now()).map_err(invalid)?;
-    let client =
-        client(access.config).map_err(|error| refused(object, reason::KUBECONFIG_INVALID, error.to_string()))?;
+    let config = kubeconfig::read(&bytes, Timestamp::now()).map_err(invalid)?;
+    let client = client(config).map_err(|error| refused(object, reason::KUBECONFIG_INVALID, error.to_string()))?;
     let identity = ask(&client).await?;
     Ok(Arc::new(made(context, object, identity, digest, client)))
 }
