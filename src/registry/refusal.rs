@@ -8,7 +8,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{content_range::InvalidContentRange, session::Position};
-use crate::{chart_store::ChartStoreError, digest::Digest, image_harbor::HarborError};
+use crate::digest::Digest;
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -187,17 +187,26 @@ pub fn errors(status: StatusCode, code: &str, message: &str, detail: Option<Valu
     (status, Json(body)).into_response()
 }
 
-impl From<ChartStoreError> for Refusal {
-    fn from(error: ChartStoreError) -> Self {
-        Self::Unavailable(error.into())
-    }
+/// Makes a failure of a store what it is to clients: `Unavailable`, whichever store it is.
+macro_rules! unavailable_without_stores {
+    ($refusal:ty) => {
+        impl From<$crate::chart_store::ChartStoreError> for $refusal {
+            fn from(error: $crate::chart_store::ChartStoreError) -> Self {
+                Self::Unavailable(error.into())
+            }
+        }
+
+        impl From<$crate::image_harbor::HarborError> for $refusal {
+            fn from(error: $crate::image_harbor::HarborError) -> Self {
+                Self::Unavailable(error.into())
+            }
+        }
+    };
 }
 
-impl From<HarborError> for Refusal {
-    fn from(error: HarborError) -> Self {
-        Self::Unavailable(error.into())
-    }
-}
+pub(super) use unavailable_without_stores;
+
+unavailable_without_stores!(Refusal);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {

@@ -17,11 +17,7 @@ async fn a_rollout_goes_on_when_the_api_server_is_back() {
         // One cluster's trouble is not the other's.
         scene.until_healthy(&other.name, "1.1.0").await;
         dies.testbed(&["start", "kube-apiserver"]).await;
-        for cluster in [dies, other] {
-            scene.until_healthy(&cluster.name, "1.1.0").await;
-            scene.must_answer(cluster, "1.1.0").await;
-            scene.must_have_rolled_out(cluster, &["1.0.0", "1.1.0"]).await;
-        }
+        scene.must_roll_out_everywhere(&["1.0.0", "1.1.0"]).await;
         scene.end().await;
     })
     .await;
@@ -37,11 +33,7 @@ async fn a_rollout_goes_on_when_the_plane_is_back() {
         scene.until_requested("eu-1", "1.1.0").await;
         scene.kill().await;
         scene.start().await;
-        for cluster in &scene.clusters {
-            scene.until_healthy(&cluster.name, "1.1.0").await;
-            scene.must_answer(cluster, "1.1.0").await;
-            scene.must_have_rolled_out(cluster, &["1.0.0", "1.1.0"]).await;
-        }
+        scene.must_roll_out_everywhere(&["1.0.0", "1.1.0"]).await;
         scene.end().await;
     })
     .await;

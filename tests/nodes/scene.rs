@@ -142,6 +142,16 @@ impl Scene {
         assert_eq!(self.told(&cluster.name).await, expected, "in {}", cluster.name);
     }
 
+    /// Sees to it that all clusters come to the last of these versions, each step once.
+    pub async fn must_roll_out_everywhere(&self, versions: &[&str]) {
+        let last = versions.last().expect("there is a version");
+        for cluster in &self.clusters {
+            self.until_healthy(&cluster.name, last).await;
+            self.must_answer(cluster, last).await;
+            self.must_have_rolled_out(cluster, versions).await;
+        }
+    }
+
     /// What the journal says of a cluster: states and versions.
     pub async fn told(&self, cluster: &str) -> Vec<String> {
         let of = format!(" dev {}/{cluster} ", self.plane.namespace);

@@ -6,10 +6,12 @@ use axum::{
 };
 
 use crate::{
-    chart_store::ChartStoreError,
     digest::InvalidDigest,
-    image_harbor::HarborError,
-    registry::{readers::Denial, refusal::errors, repository::InvalidRepository},
+    registry::{
+        readers::Denial,
+        refusal::{errors, unavailable_without_stores},
+        repository::InvalidRepository,
+    },
 };
 
 /// Why something is not given to read.
@@ -89,17 +91,7 @@ impl Refusal {
     }
 }
 
-impl From<ChartStoreError> for Refusal {
-    fn from(error: ChartStoreError) -> Self {
-        Self::Unavailable(error.into())
-    }
-}
-
-impl From<HarborError> for Refusal {
-    fn from(error: HarborError) -> Self {
-        Self::Unavailable(error.into())
-    }
-}
+unavailable_without_stores!(Refusal);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
