@@ -2,8 +2,8 @@
 
 use kube::core::ObjectMeta;
 use orbit_plane::api::{
-    EnvironmentOverlay, EnvironmentOverlaySpec, HelmChart, HelmChartSpec, ImageUpload, ImageUploadSpec,
-    ImageUploadStatus, ReleaseStatus,
+    EnvironmentOverlay, EnvironmentOverlaySpec, EphemeralCluster, EphemeralClusterSpec, HelmChart, HelmChartSpec,
+    ImageUpload, ImageUploadSpec, ImageUploadStatus, ReleaseStatus,
 };
 use orbit_plane::digest::Digest;
 use serde_json::Value;
@@ -105,6 +105,27 @@ fn overlays_and_charts_are_named_after_what_they_are() {
     .unwrap();
     HelmChart::new("web.1.4.0", spec.clone()).validate_cel().unwrap();
     assert!(message(HelmChart::new("web", spec).validate_cel()).contains("set metadata.name"));
+}
+
+#[test]
+fn a_time_that_the_plane_could_not_read_is_refused() {
+    let cluster = |expires_at: &str| {
+        let spec: EphemeralClusterSpec = serde_json::from_value(serde_json::json!({
+            "connection": {"kubeConfig": {"secretRef": {"name": "eu-1"}}},
+            "expiresAt": expires_at,
+        }))
+        .unwrap();
+        EphemeralCluster::new("eu-1", spec)
+    };
+    cluster("9998-12-31T23:59:59Z").validate_cel().unwrap();
+    assert!(message(cluster("9999-01-01T00:00:00Z").validate_cel()).contains("before the year 9999"));
+    let mut upload = upload("1.4.0", "a");
+    let origin =
+        |at: &str| serde_json::from_value(serde_json::json!({"revision": "9f2c1e0", "committedAt": at})).unwrap();
+    upload.spec.origin = Some(origin("2026-01-02T00:00:00+02:00"));
+    upload.validate_cel().unwrap();
+    upload.spec.origin = Some(origin("9999-01-01T00:00:00Z"));
+    assert!(message(upload.validate_cel()).contains("before the year 9999"));
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub struct EphemeralClusterSpec {
     pub allowed_namespaces: AllowedNamespaces,
     /// When the cluster ends: what runs there is removed as clusterDeletionPolicy says, and nothing more is delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", extend("format" = "date-time"), length(max = 64))]
+    #[schemars(schema_with = "schema::optional_time")]
     pub expires_at: Option<Timestamp>,
     /// What becomes of what runs there when this object is deleted or expires.
     #[serde(default)]

@@ -149,7 +149,7 @@ pub struct Origin {
     pub revision: String,
     /// When it was committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", extend("format" = "date-time"), length(max = 64))]
+    #[schemars(schema_with = "schema::optional_time")]
     pub committed_at: Option<Timestamp>,
     /// Where to look at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

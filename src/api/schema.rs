@@ -45,6 +45,21 @@ fn string_map(max_properties: u32, max_length: u32) -> Schema {
     })
 }
 
+/// A point in time that may be left out, as RFC 3339 writes it. The plane can compute with none beyond the year 9999, and
+/// one near its end may be beyond it in another time zone.
+pub fn optional_time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "format": "date-time",
+        "maxLength": 64,
+        "nullable": true,
+        "x-kubernetes-validations": [{
+            "rule": "self < timestamp('9999-01-01T00:00:00Z')",
+            "message": "times are before the year 9999: leave out what has no end",
+        }],
+    })
+}
+
 /// Words of a command line.
 pub fn command_line(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "array", "maxItems": 64, "items": {"type": "string", "maxLength": 4096}})
