@@ -45,8 +45,9 @@ struct Version {
 }
 
 /// A pod, as it was seen last.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone)]
 struct SeenPod {
+    at: Instant,
     /// Itself and what it may belong to.
     owners: Vec<ObjectId>,
     /// Whether it is ready.
@@ -72,6 +73,27 @@ struct State {
     /// What Events told of objects that are no pods.
     told: HashMap<ObjectId, Trouble>,
     listed: HashSet<Watched>,
+}
+
+impl State {
+    /// Takes out a pod that is gone; the delivery that has to know.
+    fn remove_pod(&mut self, id: &ObjectId) -> Option<DeliveryKey> {
+        let pod = self.pods.remove(id)?;
+        for owner in &pod.owners {
+            if let Some(pods) = self.owned.get_mut(owner) {
+                pods.remove(id);
+                if pods.is_empty() {
+                    self.owned.remove(owner);
+                }
+            }
+        }
+        pod.what_troubles_it().and_then(|_| self.delivery_of(&pod.owners))
+    }
+
+    /// The delivery that the first of these objects is of that is one's.
+    fn delivery_of(&self, owners: &[ObjectId]) -> Option<DeliveryKey> {
+        owners.iter().find_map(|owner| self.objects.get(owner))?.seen.delivery.clone()
+    }
 }
 
 /// What a watch looks at.
@@ -181,21 +203,17 @@ impl Observed {
                 }
                 stays
             }),
-            // Those that are gone trouble nobody: they are taken out as their successors come.
-            Watched::Pods(_) => {}
+            Watched::Pods(namespace) => {
+                let is_gone = |(id, pod): &(&ObjectId, &SeenPod)| id.namespace == *namespace && pod.at < began;
+                let gone: Vec<_> = state.pods.iter().filter(is_gone).map(|(id, _)| id.clone()).collect();
+                woken.extend(gone.iter().filter_map(|id| state.remove_pod(id)));
+            }
         }
         state.listed.insert(watched.clone());
         let count = state.listed.len();
         drop(state);
         self.listed.send_replace(count);
         woken.into_iter().for_each(|delivery| self.wake(Some(delivery)));
-    }
-
-    /// The pods of a namespace are looked at from the beginning.
-    pub fn forget_pods(&self, namespace: &str) {
-        let mut state = self.lock();
-        state.pods.retain(|pod, _| pod.namespace != namespace);
-        state.owned.retain(|owner, _| owner.namespace != namespace);
     }
 
     /// A pod is as given: what it may belong to, itself first.
@@ -205,27 +223,21 @@ impl Observed {
         for owner in &owners {
             state.owned.entry(owner.clone()).or_default().insert(id.clone());
         }
-        let pod = state.pods.entry(id).or_default();
-        let before = pod.what_troubles_it().cloned();
-        let told = pod.told.take().filter(|_| !ready);
-        *pod = SeenPod { owners: owners.clone(), ready, trouble, told };
-        let changed = before.as_ref() != pod.what_troubles_it();
-        self.wake_of(state, changed, &owners);
+        let before = state.pods.remove(&id);
+        let troubled_by = before.as_ref().and_then(SeenPod::what_troubles_it).cloned();
+        let told = before.and_then(|before| before.told).filter(|_| !ready);
+        let pod = SeenPod { at: Instant::now(), owners, ready, trouble, told };
+        let changed = troubled_by.as_ref() != pod.what_troubles_it();
+        let delivery = changed.then(|| state.delivery_of(&pod.owners)).flatten();
+        state.pods.insert(id, pod);
+        drop(state);
+        self.wake(delivery);
     }
 
     /// A pod is gone.
     pub fn delete_pod(&self, id: &ObjectId) {
-        let mut state = self.lock();
-        let Some(pod) = state.pods.remove(id) else { return };
-        for owner in &pod.owners {
-            if let Some(pods) = state.owned.get_mut(owner) {
-                pods.remove(id);
-                if pods.is_empty() {
-                    state.owned.remove(owner);
-                }
-            }
-        }
-        self.wake_of(state, pod.what_troubles_it().is_some(), &pod.owners);
+        let delivery = self.lock().remove_pod(id);
+        self.wake(delivery);
     }
 
     /// An Event told of an object's trouble.
@@ -243,16 +255,8 @@ impl Observed {
             }
             None => return,
         };
-        self.wake_of(guard, changed, &owners);
-    }
-
-    fn wake_of(&self, state: MutexGuard<'_, State>, changed: bool, owners: &[ObjectId]) {
-        if !changed {
-            return;
-        }
-        let applied = owners.iter().find_map(|owner| state.objects.get(owner));
-        let delivery = applied.and_then(|version| version.seen.delivery.clone());
-        drop(state);
+        let delivery = changed.then(|| state.delivery_of(&owners)).flatten();
+        drop(guard);
         self.wake(delivery);
     }
 
@@ -370,5 +374,21 @@ mod tests {
         assert_eq!((scene.observed.troubles(&workload), scene.woken()), (Vec::new(), 1));
         scene.observed.delete_pod(&id("Pod", "a-1"));
         assert_eq!(scene.woken(), 0);
+    }
+
+    #[test]
+    fn a_pod_that_a_list_does_not_show_troubles_nobody_any_more() {
+        let mut scene = Scene::new();
+        let workload = id("ConfigMap", "a");
+        scene.observed.apply(workload.clone(), &gvk(), &object(5, json!({})));
+        let trouble = || Trouble { reason: "CrashLoopBackOff".into(), message: String::new(), container: None };
+        let pod = |name: &str| vec![id("Pod", name), workload.clone()];
+        scene.observed.apply_pod(pod("a-1"), false, Some(trouble()));
+        let began = Instant::now();
+        scene.observed.apply_pod(pod("a-2"), false, Some(trouble()));
+        scene.woken();
+        scene.observed.listed(&Watched::Pods("shop".into()), began);
+        assert_eq!(scene.observed.troubles(&workload), [(id("Pod", "a-2"), trouble())]);
+        assert_eq!(scene.woken(), 1);
     }
 }

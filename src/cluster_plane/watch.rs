@@ -100,11 +100,11 @@ async fn watch_objects(
 }
 
 async fn watch_pods(events: impl Stream<Item = watcher::Result<Event<Pod>>>, watched: Watched, observed: &Observed) {
-    let Watched::Pods(namespace) = &watched else { return };
     let mut events = pin!(events);
+    let mut began = Instant::now();
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Init) => observed.forget_pods(namespace),
+            Ok(Event::Init) => began = Instant::now(),
             Ok(Event::InitApply(pod) | Event::Apply(pod)) => {
                 observed.apply_pod(pods::owners(&pod), pods::is_ready(&pod), pods::trouble(&pod));
             }
@@ -113,7 +113,7 @@ async fn watch_pods(events: impl Stream<Item = watcher::Result<Event<Pod>>>, wat
                     observed.delete_pod(id);
                 }
             }
-            Ok(Event::InitDone) => observed.listed(&watched, Instant::now()),
+            Ok(Event::InitDone) => observed.listed(&watched, began),
             Err(error) => tracing::debug!(?watched, %error, "watching a cluster"),
         }
     }

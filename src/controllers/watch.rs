@@ -1,10 +1,11 @@
 //! What wakes which reconciler. Nothing here decides anything: a wake-up too many changes nothing.
 
 pub(super) mod clusters;
+mod told;
 
 use std::{fmt::Debug, sync::Arc};
 
-use futures::{Stream, StreamExt, TryStreamExt, future};
+use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 use kube::{
     Api, Resource, ResourceExt,
     core::{DeserializeGuard, NamespaceResourceScope},
@@ -21,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
 use tokio_util::sync::CancellationToken;
 
-use self::clusters::{Bell, Ringer};
+use self::told::{Bell, Ringer, bells};
 use super::{
     caches::Listed,
     context::Context,
@@ -47,22 +48,21 @@ pub async fn run(
     started: CancellationToken,
     shutdown: CancellationToken,
 ) {
-    let (uploads, upload_changes) = watched::<ImageUpload>(&context, uncached(), Vec::new());
-    let (charts, chart_changes) = watched::<HelmChart>(&context, uncached(), Vec::new());
-    let (overlays, overlay_changes) = watched::<EnvironmentOverlay>(&context, uncached(), Vec::new());
+    let [(told, uploads_for_charts)] = bells();
+    let (uploads, upload_changes) = watched::<ImageUpload>(&context, uncached(), vec![told]);
+    let [(told, charts_for_uploads), (also_told, charts_for_overlays)] = bells();
+    let (charts, chart_changes) = watched::<HelmChart>(&context, uncached(), vec![told, also_told]);
+    let [(told, overlays_for_uploads)] = bells();
+    let (overlays, overlay_changes) = watched::<EnvironmentOverlay>(&context, uncached(), vec![told]);
     let caches = &context.caches;
-    let ([overlays_told, deliveries_told], [clusters_for_overlays, clusters_for_deliveries]) = clusters::bells();
-    let (clusters, cluster_changes) = watched::<EphemeralCluster>(
-        &context,
-        (caches.clusters.store(), caches.clusters.filler()),
-        vec![overlays_told, deliveries_told],
-    );
-    let ([overlays_told, clusters_told], [deliveries_for_overlays, deliveries_for_clusters]) = clusters::bells();
-    let (deliveries, delivery_changes) = watched::<Delivery>(
-        &context,
-        (caches.deliveries.store(), caches.deliveries.filler()),
-        vec![overlays_told, clusters_told],
-    );
+    let [(told, clusters_for_overlays), (also_told, clusters_for_deliveries)] = bells();
+    let room = (caches.clusters.store(), caches.clusters.filler());
+    let (clusters, cluster_changes) = watched::<EphemeralCluster>(&context, room, vec![told, also_told]);
+    let [(told, deliveries_for_overlays), (also_told, deliveries_for_clusters)] = bells();
+    let room = (caches.deliveries.store(), caches.deliveries.filler());
+    let (deliveries, delivery_changes) = watched::<Delivery>(&context, room, vec![told, also_told]);
+    let [(told, namespaces_for_deliveries)] = bells();
+    let namespaces = clusters::namespaces(&context, told);
     let listed = {
         let (uploads, charts, overlays) = (uploads.clone(), charts.clone(), overlays.clone());
         let context = context.clone();
@@ -78,41 +78,50 @@ pub async fn run(
 
     let woken = uploads.clone();
     let turns = UnboundedReceiverStream::new(context.intakes.woken());
-    let arrivals = futures::stream::select(ReceiverStream::new(completed), turns)
-        .flat_map(move |key| futures::stream::iter(of_application(&woken, &key)));
+    let arrivals = stream::select(ReceiverStream::new(completed), turns)
+        .flat_map(move |key| stream::iter(of_application(&woken, &key)));
     let of_chart = uploads.clone();
     let of_overlay = uploads.clone();
     let upload_controller = Controller::for_stream(upload_changes, uploads)
         .reconcile_on(arrivals)
-        .watches_stream(touched::<HelmChart>(&context), move |chart| siblings(&of_chart, &chart))
-        .watches_stream(deleted::<EnvironmentOverlay>(&context), move |overlay| siblings(&of_overlay, &overlay));
+        .reconcile_on(charts_for_uploads.flat_map(move |told| stream::iter(siblings(&of_chart, &told.object))))
+        .reconcile_on(
+            overlays_for_uploads
+                .filter(|told| future::ready(told.gone))
+                .flat_map(move |told| stream::iter(siblings(&of_overlay, &told.object))),
+        );
 
     let of_upload = charts.clone();
     let chart_controller = Controller::for_stream(chart_changes, charts)
-        .watches_stream(touched::<ImageUpload>(&context), move |upload| siblings(&of_upload, &upload));
+        .reconcile_on(uploads_for_charts.flat_map(move |told| stream::iter(siblings(&of_upload, &told.object))));
 
     let of_chart = overlays.clone();
-    let (of_cluster, of_namespace) = (overlays.clone(), overlays.clone());
+    let (of_cluster, of_namespace, with_clusters) = (overlays.clone(), overlays.clone(), clusters.clone());
     let overlay_controller = Controller::for_stream(overlay_changes, overlays)
-        .watches_stream(touched::<HelmChart>(&context), move |chart| siblings(&of_chart, &chart))
+        .reconcile_on(charts_for_overlays.flat_map(move |told| stream::iter(siblings(&of_chart, &told.object))))
         .reconcile_on(deliveries_for_overlays.filter_map(|told| future::ready(clusters::overlay_of(&told.object))))
         .reconcile_on(
-            clusters::significant(clusters_for_overlays)
-                .flat_map(move |_| futures::stream::iter(everything(&of_cluster))),
+            clusters::significant(clusters_for_overlays).flat_map(move |_| stream::iter(everything(&of_cluster))),
         )
-        .watches_stream(clusters::namespaces(&context), move |namespace| within(&of_namespace, &namespace.name_any()));
+        .watches_stream(namespaces, move |namespace| {
+            clusters::overlays_about(&of_namespace, &with_clusters, &namespace)
+        });
 
     let of_secret = clusters.clone();
     let cluster_controller = Controller::for_stream(cluster_changes, clusters)
         .reconcile_on(deliveries_for_clusters.filter_map(|told| future::ready(clusters::cluster_of(&told.object))))
         .watches_stream(clusters::secrets(&context), move |secret| clusters::reached_with(&of_secret, &secret));
 
-    let (of_cluster, of_secret) = (deliveries.clone(), deliveries.clone());
+    let (of_cluster, of_namespace, of_secret) = (deliveries.clone(), deliveries.clone(), deliveries.clone());
     let delivery_controller = Controller::for_stream(delivery_changes, deliveries)
         .reconcile_on(clusters::observed(context.clone()))
         .reconcile_on(
             clusters::significant(clusters_for_deliveries)
-                .flat_map(move |told| futures::stream::iter(clusters::deliveries_to(&of_cluster, &told.object))),
+                .flat_map(move |told| stream::iter(clusters::deliveries_to(&of_cluster, &told.object))),
+        )
+        .reconcile_on(
+            namespaces_for_deliveries
+                .flat_map(move |told| stream::iter(clusters::deliveries_about(&of_namespace, &told.object))),
         )
         .watches_stream(clusters::secrets(&context), move |secret| clusters::delivering(&of_secret, &secret));
 
@@ -158,7 +167,7 @@ fn watched<K: Reconcile>(
     told: Vec<Bell<Guarded<K>>>,
 ) -> (Store<Guarded<K>>, impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + use<K>) {
     let work = predicates::generation.combine(predicates::finalizers).combine(predicates::annotations);
-    let mut ringer = Ringer::new(told);
+    let mut ringer = Ringer::new(told, store.clone());
     let changes = events::<K>(context)
         .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
@@ -169,21 +178,6 @@ fn watched<K: Reconcile>(
         .applied_objects()
         .predicate_filter(work, Default::default());
     (store, changes)
-}
-
-/// Every change of a kind, those of the status included.
-fn touched<K: Reconcile>(context: &Context) -> impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + use<K> {
-    events::<K>(context).touched_objects()
-}
-
-/// Objects that are gone.
-fn deleted<K: Reconcile>(context: &Context) -> impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + use<K> {
-    events::<K>(context).try_filter_map(|event| {
-        future::ok(match event {
-            watcher::Event::Delete(object) => Some(object),
-            _ => None,
-        })
-    })
 }
 
 fn events<K>(

@@ -12,75 +12,21 @@ use kube::{
     Api, Resource, ResourceExt,
     core::PartialObjectMeta,
     runtime::{
-        WatchStreamExt,
-        reflector::{ObjectRef, Store},
+        WatchStreamExt, predicates,
+        reflector::{self, ObjectRef, Store},
         watcher::{self, watcher},
     },
 };
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use super::Guarded;
+use super::{
+    Guarded, everything,
+    told::{Bell, Told, told},
+    within,
+};
 use crate::{
     api::{Delivery, EnvironmentOverlay, EphemeralCluster, overlay_name},
     controllers::context::Context,
 };
-
-/// A change of an object.
-#[derive(Debug, Clone)]
-pub struct Told<K> {
-    /// The object as it is, or was last.
-    pub object: K,
-    /// Whether it is gone.
-    pub gone: bool,
-}
-
-/// Tells one listener of changes.
-pub type Bell<K> = mpsc::UnboundedSender<Told<K>>;
-
-/// Bells for two listeners, and what they hear.
-pub fn bells<K>() -> ([Bell<K>; 2], [UnboundedReceiverStream<Told<K>>; 2]) {
-    let (one, heard_by_one) = mpsc::unbounded_channel();
-    let (other, heard_by_other) = mpsc::unbounded_channel();
-    ([one, other], [heard_by_one, heard_by_other].map(UnboundedReceiverStream::new))
-}
-
-/// Rings bells for what a watch sees, once the store that the watch fills has it.
-pub struct Ringer<K> {
-    bells: Vec<Bell<K>>,
-    /// What was listed so far: the store takes a list as a whole.
-    listed: Vec<K>,
-}
-
-impl<K: Clone> Ringer<K> {
-    /// One that has heard of nothing yet.
-    pub fn new(bells: Vec<Bell<K>>) -> Self {
-        Self { bells, listed: Vec::new() }
-    }
-
-    /// The watch has seen something, and the store knows of it.
-    pub fn hear(&mut self, event: &watcher::Event<K>) {
-        match event {
-            watcher::Event::Init => self.listed.clear(),
-            watcher::Event::InitApply(object) if !self.bells.is_empty() => self.listed.push(object.clone()),
-            watcher::Event::InitApply(_) => {}
-            watcher::Event::InitDone => {
-                for object in std::mem::take(&mut self.listed) {
-                    self.ring(&object, false);
-                }
-            }
-            watcher::Event::Apply(object) => self.ring(object, false),
-            watcher::Event::Delete(object) => self.ring(object, true),
-        }
-    }
-
-    fn ring(&self, object: &K, gone: bool) {
-        for bell in &self.bells {
-            // Nobody listens while the plane shuts down.
-            let _ = bell.send(Told { object: object.clone(), gone });
-        }
-    }
-}
 
 /// Changes of clusters that make a difference to what is delivered there: not each count and heartbeat.
 pub fn significant(
@@ -129,7 +75,7 @@ pub fn observed(context: Arc<Context>) -> impl Stream<Item = ObjectRef<Guarded<D
     })
 }
 
-/// The metadata of Secrets that come and change: kubeconfigs, and what is copied to clusters.
+/// The metadata of Secrets that come, change and go: kubeconfigs, and what is copied to clusters.
 pub fn secrets(
     context: &Context,
 ) -> impl Stream<Item = Result<PartialObjectMeta<Secret>, watcher::Error>> + Send + use<> {
@@ -138,12 +84,19 @@ pub fn secrets(
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
-    watcher(api, watcher::Config::default()).default_backoff().touched_objects()
+    let (store, writer) = reflector::store();
+    let events = watcher(api, watcher::Config::default()).default_backoff().modify(|secret| {
+        secret.metadata.managed_fields = None;
+        secret.metadata.annotations = None;
+    });
+    told(events.reflect(writer), store).map_ok(|told| Arc::unwrap_or_clone(told.object))
 }
 
-/// The metadata of namespaces, which clusters choose by their labels. A plane of one namespace has no use for them.
+/// The metadata of namespaces whose labels change: by them clusters choose whose overlays they take. `also_told` hears of
+/// the same. A plane of one namespace has no use for them.
 pub fn namespaces(
     context: &Context,
+    also_told: Bell<PartialObjectMeta<Namespace>>,
 ) -> impl Stream<Item = Result<PartialObjectMeta<Namespace>, watcher::Error>> + Send + use<> {
     if context.installation.namespace.is_some() {
         return stream::pending().left_stream();
@@ -156,8 +109,35 @@ pub fn namespaces(
         .reflect(writer)
         .inspect_ok(move |event| listed.hear(event))
         .touched_objects()
-        .predicate_filter(kube::runtime::predicates::labels, Default::default())
+        .predicate_filter(predicates::labels, Default::default())
+        .inspect_ok(move |namespace| {
+            // Nobody listens while the plane shuts down.
+            let _ = also_told.send(Told { object: Arc::new(namespace.clone()), gone: false });
+        })
         .right_stream()
+}
+
+/// The overlays to which the labels of a namespace make a difference: its own. Where it has clusters, all: the label
+/// `orbit.k8or.io/fleet` says whether those take what is others'.
+pub fn overlays_about(
+    overlays: &Store<Guarded<EnvironmentOverlay>>,
+    clusters: &Store<Guarded<EphemeralCluster>>,
+    namespace: &PartialObjectMeta<Namespace>,
+) -> Vec<ObjectRef<Guarded<EnvironmentOverlay>>> {
+    let name = namespace.name_any();
+    match within(clusters, &name).is_empty() {
+        true => within(overlays, &name),
+        false => everything(overlays),
+    }
+}
+
+/// The deliveries to which the labels of a namespace make a difference: its own, and those to its clusters.
+pub fn deliveries_about(
+    store: &Store<Guarded<Delivery>>,
+    namespace: &PartialObjectMeta<Namespace>,
+) -> Vec<ObjectRef<Guarded<Delivery>>> {
+    let name = namespace.name_any();
+    chosen(store, |delivery| delivery.namespace().as_ref() == Some(&name) || delivery.spec.cluster.namespace == name)
 }
 
 /// The overlay that a delivery is of.
@@ -221,11 +201,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::controllers::reconcile::Reconcile;
 
     fn cluster(status: serde_json::Value) -> Guarded<EphemeralCluster> {
         let object = json!({
             "apiVersion": "orbit.k8or.io/v1alpha1", "kind": "EphemeralCluster",
-            "metadata": {"name": "eu-1", "namespace": "fleet", "generation": 1},
+            "metadata": {"name": "eu-1", "namespace": "fleet", "generation": 1, "uid": "u"},
             "spec": {"connection": {"kubeConfig": {"secretRef": {"name": "eu-1"}}}},
             "status": status,
         });
@@ -240,5 +221,47 @@ mod tests {
         assert_eq!(significance(&cluster(counted)), base);
         assert_ne!(significance(&cluster(json!({"clusterUID": "v", "conditions": reachable("True")}))), base);
         assert_ne!(significance(&cluster(json!({"clusterUID": "u", "conditions": reachable("False")}))), base);
+    }
+    #[tokio::test]
+    async fn what_makes_no_difference_is_not_told_and_what_is_gone_is_forgotten() {
+        let told = |status, gone| Told { object: Arc::new(cluster(status)), gone };
+        let changes = stream::iter([
+            told(json!({"clusterUID": "u"}), false),
+            told(json!({"clusterUID": "u", "deliveries": {"desired": 1, "applied": 1, "healthy": 0}}), false),
+            told(json!({"clusterUID": "u"}), true),
+            told(json!({"clusterUID": "u"}), false),
+        ]);
+        let news: Vec<_> = significant(changes).map(|told| told.gone).collect().await;
+        assert_eq!(news, [false, true, false]);
+    }
+
+    #[test]
+    fn labels_of_a_namespace_with_clusters_may_matter_to_all() {
+        fn store_of<K: Reconcile>(objects: &[(&str, &str)], spec: &serde_json::Value) -> Store<Guarded<K>> {
+            let (store, mut writer) = reflector::store();
+            for (namespace, name) in objects {
+                let object = json!({
+                    "apiVersion": "orbit.k8or.io/v1alpha1", "kind": K::KIND,
+                    "metadata": {"name": name, "namespace": namespace}, "spec": spec,
+                });
+                writer.apply_watcher_event(&watcher::Event::Apply(serde_json::from_value(object).unwrap()));
+            }
+            store
+        }
+        let spec = json!({"connection": {"kubeConfig": {"secretRef": {"name": "eu-1"}}}});
+        let clusters = store_of::<EphemeralCluster>(&[("fleet", "eu-1")], &spec);
+        let spec = json!({"application": "web", "environment": "prod"});
+        let overlays = store_of::<EnvironmentOverlay>(&[("shop", "web.prod"), ("blog", "web.prod")], &spec);
+        let about = |namespace: &str| -> Vec<_> {
+            let namespace = serde_json::from_value(json!({"metadata": {"name": namespace}})).unwrap();
+            let mut all: Vec<_> = overlays_about(&overlays, &clusters, &namespace)
+                .into_iter()
+                .map(|overlay| overlay.namespace.unwrap())
+                .collect();
+            all.sort();
+            all
+        };
+        assert_eq!(about("shop"), ["shop"]);
+        assert_eq!(about("fleet"), ["blog", "shop"]);
     }
 }
