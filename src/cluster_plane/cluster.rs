@@ -11,11 +11,13 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, Config,
     api::{ApiResource, DynamicObject},
+    client::ClientBuilder,
     core::GroupVersionKind,
 };
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use super::{
+    bounds::Bounds,
     inventory::Inventory,
     kinds::{Kind, KindError, Kinds},
     objects::ObjectId,
@@ -92,11 +94,11 @@ pub enum Unreachable {
     Silent(String),
 }
 
-/// A client for what a kubeconfig names.
+/// A client for what a kubeconfig names, which bears with whoever answers there.
 pub fn client(mut config: Config) -> Result<Client, kube::Error> {
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(READ);
-    Client::try_from(config)
+    Ok(ClientBuilder::try_from(config)?.with_layer(&Bounds::default()).build())
 }
 
 impl Cluster {

@@ -5,6 +5,7 @@
 //! and [`health`] what that means.
 
 pub mod apply;
+mod bounds;
 pub mod certificate;
 mod cluster;
 pub mod credential;

@@ -8,6 +8,7 @@ use std::{error::Error as _, io, time::Duration};
 use kube::core::{Status, response::StatusCause};
 
 use super::{
+    bounds::TooMuch,
     health::{one_line, refusal_reason},
     kinds::KindError,
     objects::ObjectId,
@@ -382,7 +383,10 @@ fn missing_right(message: &str) -> String {
 
 /// What happened to a request that had no answer.
 fn of_connection(error: &kube::Error) -> (FailureKind, String) {
-    if let Some(tls) = tls_error(error) {
+    if let Some(too_much) = carried::<TooMuch>(error) {
+        return (FailureKind::ServerFailed, format!("the API server says more than can be borne: {too_much}"));
+    }
+    if let Some(tls) = carried::<rustls::Error>(error) {
         return match tls {
             rustls::Error::AlertReceived(alert) => {
                 let message = format!(
@@ -405,12 +409,12 @@ fn of_connection(error: &kube::Error) -> (FailureKind, String) {
     (FailureKind::Unreachable, format!("the API server does not answer: {cause}"))
 }
 
-/// The TLS error that a request failed of. An `io::Error` does not name what it carries as its source.
-fn tls_error(error: &kube::Error) -> Option<&rustls::Error> {
+/// The error of a kind that a request failed of. An `io::Error` does not name what it carries as its source.
+fn carried<E: std::error::Error + 'static>(error: &kube::Error) -> Option<&E> {
     let mut cause = error.source();
     while let Some(error) = cause {
-        if let Some(tls) = error.downcast_ref() {
-            return Some(tls);
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
         }
         cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(carried) => Some(carried),
