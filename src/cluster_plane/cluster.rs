@@ -14,7 +14,7 @@ use kube::{
     client::ClientBuilder,
     core::GroupVersionKind,
 };
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, SemaphorePermit, mpsc};
 
 use super::{
     bounds::Bounds,
@@ -46,6 +46,7 @@ pub struct Cluster {
     observed: Arc<Observed>,
     watches: Mutex<Watches>,
     turns: Semaphore,
+    credentials: RwLock<()>,
 }
 
 impl fmt::Debug for Cluster {
@@ -119,6 +120,7 @@ impl Cluster {
             observed: Arc::new(Observed::new(wake)),
             watches: Mutex::default(),
             turns: Semaphore::new(AT_ONCE),
+            credentials: RwLock::default(),
         }
     }
 
@@ -189,5 +191,16 @@ impl Cluster {
     /// A turn at changing it.
     pub async fn turn(&self) -> SemaphorePermit<'_> {
         self.turns.acquire().await.expect("the semaphore is never closed")
+    }
+
+    /// Held while pull Secrets are brought there: many may do that at once, but nobody while one takes one away, whose
+    /// look for who else needs it would be of a moment before.
+    pub async fn bringing_credentials(&self) -> RwLockReadGuard<'_, ()> {
+        self.credentials.read().await
+    }
+
+    /// Held from the look for who else needs a pull Secret until it is taken away.
+    pub async fn taking_credentials(&self) -> RwLockWriteGuard<'_, ()> {
+        self.credentials.write().await
     }
 }

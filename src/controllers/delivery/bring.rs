@@ -82,6 +82,7 @@ async fn provide_credential(context: &Context, request: &Request<'_>, target: &T
     provide_namespace(&target.cluster, &spec.target_namespace).await?;
     if target.credential.is_some() {
         let secret = ephemeral_cluster::credential::read(context, &spec.cluster).await?;
+        let _bringing = target.cluster.bringing_credentials().await;
         credential::deliver(&target.cluster, context.chart_store.plane(), &spec.target_namespace, &secret).await?;
     }
     Ok(())

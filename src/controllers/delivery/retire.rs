@@ -125,6 +125,8 @@ async fn take_away(context: &Context, request: &Request<'_>, cluster: &Cluster) 
             && other.spec.cluster == spec.cluster
             && other.spec.target_namespace == spec.target_namespace
     };
+    // Whoever brought it before this is among those that are looked at; whoever brings it after this makes it anew.
+    let _taking = cluster.taking_credentials().await;
     if context.caches.deliveries(shares).is_empty() {
         credential::withdraw(cluster, context.chart_store.plane(), &spec.target_namespace).await?;
     }
