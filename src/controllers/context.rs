@@ -18,7 +18,7 @@ use url::Url;
 
 use super::{
     backoff::Backoff, caches::Caches, corrections::Corrections, intake::Intakes, metrics::Metrics, outcome::Halt,
-    refusals::Refusals,
+    places::Places, refusals::Refusals,
 };
 use crate::{
     api::{FIELD_MANAGER, annotation},
@@ -76,6 +76,8 @@ pub struct Context {
     pub fleet: Fleet,
     /// What the watches have seen.
     pub caches: Caches,
+    /// Who may work with which cluster.
+    pub places: Places,
     /// Corrections of drift in a row.
     pub corrections: Corrections,
     /// Failures in a row.
@@ -108,6 +110,7 @@ impl Context {
             fleet: Fleet::default(),
             caches: Caches::new(installation.namespace.as_deref()),
             installation,
+            places: Places::default(),
             corrections: Corrections::default(),
             backoff: Backoff::default(),
             metrics: Metrics::default(),

@@ -20,7 +20,10 @@ use super::{
     outcome::{Halt, HaltKind, Ready},
     unreadable,
 };
-use crate::api::{Condition, ConditionStatus, annotation, condition_type, reason};
+use crate::{
+    api::{Condition, ConditionStatus, annotation, condition_type, reason},
+    cluster_plane::ClusterKey,
+};
 
 /// The part of a status that every kind has.
 pub struct Common<'a> {
@@ -51,11 +54,19 @@ pub trait Reconcile:
     const HELD: bool;
     /// After this long a pipeline is stopped and tried again.
     const TIMEOUT: Duration;
-    /// How many objects of the kind are worked on at a time.
+    /// How many objects of the kind are worked on at a time; 0: as many as there are.
     const CONCURRENCY: u16 = 8;
     /// How long it is waited for more wake-ups of the same object, which are dealt with together.
     const DEBOUNCE: Duration = Duration::ZERO;
 
+    /// The cluster that it is worked on with, if any: there are so many places for each.
+    fn works_with(&self) -> Option<ClusterKey> {
+        None
+    }
+    /// What the watch has seen of the object last; only of kinds that may have to wait for a place.
+    fn latest(_context: &Context, _namespace: &str, _name: &str) -> Option<Arc<DeserializeGuard<Self>>> {
+        None
+    }
     /// Whether it is to be left alone.
     fn suspended(&self) -> bool;
     /// Its status as it was read.
@@ -78,10 +89,23 @@ pub async fn drive<K: Reconcile>(
     object: Arc<DeserializeGuard<K>>,
     context: Arc<Context>,
 ) -> Result<Action, Infallible> {
+    let (object, _place) = match object.0.as_ref().ok().and_then(K::works_with) {
+        None => (object, None),
+        Some(cluster) => {
+            let place = context.places.at(&cluster).await;
+            // Meanwhile it may have become another, or have gone.
+            let latest = K::latest(&context, &object.namespace().unwrap_or_default(), &object.name_any());
+            match (latest, place) {
+                (Some(latest), Some(place)) => (latest, Some(place)),
+                _ => return Ok(Action::await_change()),
+            }
+        }
+    };
     let started = Instant::now();
     let (outcome, action) = match &object.0 {
         Err(invalid) => (Outcome::Undecodable, unreadable::skip::<K>(invalid, &object, &context).await),
-        Ok(object) => settle(object, &context).await,
+        // On the heap: thousands may wait for a place, and need little until they have one.
+        Ok(object) => Box::pin(settle(object, &context)).await,
     };
     context.metrics.reconciled(K::KIND, outcome, started.elapsed());
     Ok(action)

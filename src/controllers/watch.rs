@@ -132,9 +132,15 @@ pub async fn run(
         until(cluster_controller, &context, &shutdown),
         until(delivery_controller, &context, &shutdown),
     );
+    let closing = async {
+        shutdown.cancelled().await;
+        context.places.close();
+        future::pending::<()>().await;
+    };
     tokio::select! {
         _ = reconcilers => {}
         () = listed => {}
+        () = closing => {}
     }
 }
 

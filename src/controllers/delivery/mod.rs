@@ -12,10 +12,14 @@ mod manifests;
 mod retire;
 mod verdict;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use kube::{ResourceExt, runtime::events::EventType};
+use kube::{
+    ResourceExt,
+    core::DeserializeGuard,
+    runtime::{events::EventType, reflector::ObjectRef},
+};
 
 use self::{
     cluster::Target,
@@ -35,7 +39,7 @@ use crate::{
         reason,
     },
     chart_store::DeploymentState,
-    cluster_plane::{DeliveryKey, Ownership},
+    cluster_plane::{ClusterKey, DeliveryKey, Ownership},
     digest::Digest,
     release::ApplicationKey,
 };
@@ -46,8 +50,16 @@ impl Reconcile for Delivery {
     const HELD: bool = true;
     // Thousands of objects, through webhooks.
     const TIMEOUT: Duration = Duration::from_secs(600);
-    // Each cluster takes a few at a time; one that is slow leaves turns for the others.
-    const CONCURRENCY: u16 = 256;
+    // There is a number of places for each cluster.
+    const CONCURRENCY: u16 = 0;
+
+    fn works_with(&self) -> Option<ClusterKey> {
+        Some((self.spec.cluster.namespace.clone(), self.spec.cluster.name.clone()))
+    }
+
+    fn latest(context: &Context, namespace: &str, name: &str) -> Option<Arc<DeserializeGuard<Self>>> {
+        context.caches.deliveries.store().get(&ObjectRef::new(name).within(namespace))
+    }
 
     fn suspended(&self) -> bool {
         false
