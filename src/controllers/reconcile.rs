@@ -80,6 +80,10 @@ pub trait Reconcile:
         context: &Context,
         status: &mut Self::Status,
     ) -> impl Future<Output = Result<Ready, Halt>> + Send;
+    /// What only its end takes away from elsewhere, in words for whoever has to where it cannot be read.
+    fn leaves_behind(_namespace: &str, _name: &str) -> Option<String> {
+        None
+    }
     /// Brings the world to the object's end. Must bear that nothing of it ever happened.
     fn retire(&self, context: &Context) -> impl Future<Output = Result<(), Halt>> + Send;
 }

@@ -1,14 +1,12 @@
-//! An object that cannot be read as its kind harms no other: it is told so, and let go when it is deleted.
-
-use std::fmt::Debug;
+//! An object that cannot be read as its kind harms no other: it is told so, and let go when it is deleted. One that has
+//! something elsewhere stays until it can be read, or somebody has taken that away.
 
 use kube::{
-    Api, Resource,
+    Api,
     api::{ApiResource, DynamicObject},
-    core::{DeserializeGuard, NamespaceResourceScope, error_boundary::InvalidObject},
+    core::{DeserializeGuard, error_boundary::InvalidObject},
     runtime::{controller::Action, events::EventType},
 };
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
@@ -16,55 +14,65 @@ use super::{
     context::{Context, set_status},
     finalizers,
     outcome::Halt,
+    reconcile::Reconcile,
 };
-use crate::api::{Condition, reason};
+use crate::api::{Condition, FINALIZER, reason};
 
 /// Says what is wrong with it, or lets it go.
-pub async fn skip<K>(invalid: &InvalidObject, object: &DeserializeGuard<K>, context: &Context) -> Action
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
-{
+pub async fn skip<K: Reconcile>(invalid: &InvalidObject, object: &DeserializeGuard<K>, context: &Context) -> Action {
     let meta = &invalid.metadata;
     let (namespace, name) = (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
-    let outcome = match meta.deletion_timestamp {
-        None => tell::<K>(invalid, object, context).await,
-        Some(_) if finalizers::is_held(meta) => finalizers::release::<K>(meta, context).await,
-        Some(_) => Ok(()),
+    let problem = format!("this object cannot be read as {}: {}", K::KIND, invalid.error);
+    let outcome = match (meta.deletion_timestamp.is_some(), finalizers::is_held(meta)) {
+        (false, _) => tell::<K>(invalid, object, context, &format!("{problem}. Nothing is done for it")).await,
+        (true, false) => Ok(()),
+        (true, true) => match K::leaves_behind(namespace, name) {
+            None => finalizers::release::<K>(meta, context).await,
+            Some(remains) => tell::<K>(invalid, object, context, &stays(&problem, &remains)).await,
+        },
     };
     match outcome {
         Ok(()) => Action::await_change(),
         Err(error) => {
-            tracing::warn!(kind = %K::kind(&()), namespace, name, %error, "an object that cannot be read waits");
+            tracing::warn!(kind = K::KIND, namespace, name, %error, "an object that cannot be read waits");
             Action::requeue(context.backoff.failed(meta.uid.as_deref().unwrap_or_default()))
         }
     }
 }
 
+/// Why it is not let go.
+fn stays(problem: &str, remains: &str) -> String {
+    format!(
+        "{problem}. It is being deleted, and stays: {remains} would be forgotten. Let a version of the plane end it that can read it, or delete that yourself, and then take the finalizer {FINALIZER} off"
+    )
+}
+
 /// A condition and an event, once. The status is taken and given back as it is, but for its conditions: whatever else it
 /// says stays the plane's own.
-async fn tell<K>(invalid: &InvalidObject, object: &DeserializeGuard<K>, context: &Context) -> Result<(), kube::Error>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
-{
+async fn tell<K: Reconcile>(
+    invalid: &InvalidObject,
+    object: &DeserializeGuard<K>,
+    context: &Context,
+    message: &str,
+) -> Result<(), kube::Error> {
     let meta = &invalid.metadata;
     let resource = ApiResource::erase::<K>(&());
     let namespace = meta.namespace.as_deref().unwrap_or_default();
     let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), namespace, &resource);
     let name = meta.name.as_deref().unwrap_or_default();
     let Some(mut raw) = api.get_opt(name).await? else { return Ok(()) };
-    let message = format!("this object cannot be read as {}: {}. Nothing is done for it", K::kind(&()), invalid.error);
     let mut status = raw.data.get_mut("status").map_or_else(|| json!({}), Value::take);
-    let Some(wanted) = with_conditions(&mut status, &message, meta.generation) else { return Ok(()) };
+    let Some(wanted) = with_conditions(&mut status, message, meta.generation) else { return Ok(()) };
     status["conditions"] = wanted;
     match set_status(&api, meta, &status).await {
         Ok(()) => {}
         // What is too odd for the plane may be so for the API server. The event remains.
         Err(kube::Error::Api(refusal)) => {
-            tracing::warn!(kind = %K::kind(&()), namespace, name, %refusal, "no condition could be set")
+            tracing::warn!(kind = K::KIND, namespace, name, %refusal, "no condition could be set")
         }
         Err(error) => return Err(error),
     }
-    context.publish(object, EventType::Warning, reason::UNREADABLE, &message).await;
+    context.publish(object, EventType::Warning, reason::UNREADABLE, message).await;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ mod flow;
 mod kinds;
 mod outages;
 mod overlays;
+mod own_cluster;
 #[path = "../plane/mod.rs"]
 mod plane;
 mod states;

@@ -36,7 +36,7 @@ use super::{
 use crate::{
     api::{
         AppliedArtifact, Delivery, DeliveryStatus, DriftPolicy, FailurePolicy, RolledBack, annotation, condition_type,
-        reason,
+        label, reason,
     },
     chart_store::DeploymentState,
     cluster_plane::{ClusterKey, DeliveryKey, Ownership},
@@ -116,6 +116,11 @@ impl Reconcile for Delivery {
             }
             return outcome(self, status, &wanted, judged, &sight);
         }
+    }
+
+    fn leaves_behind(namespace: &str, name: &str) -> Option<String> {
+        let delivery = DeliveryKey { namespace: namespace.to_owned(), name: name.to_owned() };
+        Some(format!("what carries the label {}={} in its cluster", label::DELIVERY, delivery.label()))
     }
 
     async fn retire(&self, context: &Context) -> Result<(), Halt> {
