@@ -51,7 +51,8 @@ pub struct EphemeralClusterSpec {
     /// For how long an Enforce'd removal is tried before the cluster is let go.
     #[serde(default = "default_grace")]
     pub deletion_grace_period: Span,
-    /// Unreachable for that long, the cluster's deliveries count as lost. They are found again if it comes back.
+    /// Unreachable for that long, the cluster's deliveries count as lost. They are found again if it comes back. An
+    /// imported cluster whose Secret is gone ends then.
     #[serde(default = "default_lost_after")]
     pub lost_after: Span,
     /// What ${orbit:NAME} stands for in manifests that are delivered here.

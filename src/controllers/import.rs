@@ -1,5 +1,8 @@
 //! Clusters that others make are taken in by themselves, in namespaces that ask for it: each Secret with a kubeconfig that
-//! Cluster API or vcluster writes becomes an `EphemeralCluster`, and takes it along when it goes.
+//! Cluster API or vcluster writes becomes an `EphemeralCluster`.
+//!
+//! One whose Secret is gone stays for as long as any other that cannot be reached: who made the Secret may be about to make
+//! it anew, and what runs in the cluster does not know of it. Once it counts as lost (`spec.lostAfter`), it ends.
 //!
 //! A namespace asks by the label `orbit.k8or.io/import-clusters=true`. Without it nothing is imported, and nothing that was
 //! imported goes: a label that is taken off ends no cluster. A plane that is kept to one namespace sees no labels of
@@ -13,9 +16,9 @@ use std::{
 use futures::{Stream, StreamExt, future, stream};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{
-    Api, ResourceExt,
-    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, Preconditions},
-    core::PartialObjectMeta,
+    Api, Resource, ResourceExt,
+    api::{ListParams, ObjectMeta, Patch, PatchParams},
+    core::{DeserializeGuard, PartialObjectMeta},
     runtime::{
         WatchStreamExt,
         watcher::{self, watcher},
@@ -24,7 +27,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{context::Context, outcome::Halt, watch::clusters};
+use super::{context::Context, ephemeral_cluster::EphemeralClusterExt, outcome::Halt, watch::clusters};
 use crate::{
     api::{EphemeralCluster, GROUP, VERSION, label},
     failpoint,
@@ -77,28 +80,35 @@ fn cluster_for(secret: &ObjectMeta) -> Option<Imported> {
 #[derive(Debug, Default)]
 struct Steps<'a> {
     apply: Vec<&'a Imported>,
-    /// Imported ones whose Secret is gone.
-    end: Vec<&'a ObjectMeta>,
+    /// Imported ones whose Secret is gone, and which count as lost.
+    end: Vec<&'a EphemeralCluster>,
     /// Whether one that is ending has to be gone first.
     again: bool,
 }
 
 /// Decides. What was not imported is somebody's own, and is left alone.
-fn steps<'a>(wanted: &'a BTreeMap<String, Imported>, there: &'a BTreeMap<String, ObjectMeta>) -> Steps<'a> {
-    let is_imported = |cluster: &ObjectMeta| {
-        cluster.labels.as_ref().and_then(|labels| labels.get(label::IMPORTED)).is_some_and(|value| value == "true")
-    };
+fn steps<'a>(
+    wanted: &'a BTreeMap<String, Imported>,
+    there: &'a BTreeMap<String, DeserializeGuard<EphemeralCluster>>,
+) -> Steps<'a> {
     let mut steps = Steps::default();
     for cluster in wanted.values() {
         match there.get(&cluster.name) {
             Some(present) if !is_imported(present) => {}
-            Some(present) if present.deletion_timestamp.is_some() => steps.again = true,
+            Some(present) if present.meta().deletion_timestamp.is_some() => steps.again = true,
             _ => steps.apply.push(cluster),
         }
     }
-    let orphans = there.iter().filter(|(name, cluster)| is_imported(cluster) && !wanted.contains_key(*name));
-    steps.end = orphans.map(|(_, cluster)| cluster).filter(|cluster| cluster.deletion_timestamp.is_none()).collect();
+    let orphans = there.iter().filter(|(name, cluster)| is_imported(*cluster) && !wanted.contains_key(*name));
+    // Whether one that cannot be read is lost is not known.
+    let lost = orphans.filter_map(|(_, cluster)| cluster.0.as_ref().ok()).filter(|cluster| cluster.is_lost());
+    steps.end = lost.filter(|cluster| cluster.metadata.deletion_timestamp.is_none()).collect();
     steps
+}
+
+/// Whether a cluster's object was imported, and is not somebody's own.
+pub fn is_imported(cluster: &impl ResourceExt) -> bool {
+    cluster.labels().get(label::IMPORTED).is_some_and(|value| value == "true")
 }
 
 /// Imports clusters until `shutdown`.
@@ -112,7 +122,7 @@ pub async fn import(context: &Context, shutdown: CancellationToken) {
         let namespaces = tokio::select! {
             wake = woken.next() => match wake {
                 Some(Wake::Namespaces(event)) => asking.hear(*event),
-                Some(Wake::Secret(namespace)) => BTreeSet::from([namespace]),
+                Some(Wake::Namespace(namespace)) => BTreeSet::from([namespace]),
                 None => return,
             },
             () = tokio::time::sleep(AGAIN), if !again.is_empty() => std::mem::take(&mut again),
@@ -133,8 +143,8 @@ pub async fn import(context: &Context, shutdown: CancellationToken) {
 /// What there is to look at.
 enum Wake {
     Namespaces(Box<watcher::Event<PartialObjectMeta<Namespace>>>),
-    /// The namespace of a Secret.
-    Secret(String),
+    /// That of a Secret that changed, or of an imported cluster that counts as lost.
+    Namespace(String),
 }
 
 fn wakes(context: &Context) -> impl Stream<Item = Wake> + Send + use<> {
@@ -144,9 +154,15 @@ fn wakes(context: &Context) -> impl Stream<Item = Wake> + Send + use<> {
     let asking = asking.filter_map(|event| future::ready(event.ok().map(|event| Wake::Namespaces(Box::new(event)))));
     let secrets = clusters::secrets(context).filter_map(|secret| {
         let secret = secret.ok().filter(|secret| is_of_a_cluster(secret.labels()));
-        future::ready(secret.and_then(|secret| secret.namespace()).map(Wake::Secret))
+        future::ready(secret.and_then(|secret| secret.namespace()).map(Wake::Namespace))
     });
-    stream::select(asking, secrets)
+    let clusters: Api<DeserializeGuard<EphemeralCluster>> = Api::all(context.client.clone());
+    let config = watcher::Config::default().labels(&format!("{}=true", label::IMPORTED));
+    let lost = watcher(clusters, config).default_backoff().touched_objects().filter_map(|cluster| {
+        let cluster = cluster.ok().and_then(|cluster| cluster.0.ok()).filter(EphemeralClusterExt::is_lost);
+        future::ready(cluster.and_then(|cluster| cluster.namespace()).map(Wake::Namespace))
+    });
+    stream::select(asking, stream::select(secrets, lost))
 }
 
 fn is_of_a_cluster(labels: &BTreeMap<String, String>) -> bool {
@@ -196,9 +212,9 @@ async fn settle(context: &Context, namespace: &str) -> Result<bool, Halt> {
             }
         }
     }
-    let api = context.api::<EphemeralCluster>(namespace);
-    let there = api.list_metadata(&ListParams::default()).await?.items;
-    let there = there.into_iter().map(|cluster| (cluster.name_any(), cluster.metadata)).collect();
+    let api = context.api::<DeserializeGuard<EphemeralCluster>>(namespace);
+    let there = api.list(&ListParams::default()).await?.items;
+    let there = there.into_iter().map(|cluster| (cluster.name_any(), cluster)).collect();
     let steps = steps(&wanted, &there);
     for cluster in steps.apply {
         let params = PatchParams::apply(FIELD_MANAGER).force();
@@ -206,13 +222,7 @@ async fn settle(context: &Context, namespace: &str) -> Result<bool, Halt> {
         failpoint::after_write("import cluster");
     }
     for cluster in steps.end {
-        let preconditions = Preconditions { uid: cluster.uid.clone(), resource_version: None };
-        let params = DeleteParams::default().preconditions(preconditions);
-        match api.delete(cluster.name.as_deref().unwrap_or_default(), &params).await {
-            Ok(_) => failpoint::after_write("end imported cluster"),
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
-            Err(error) => return Err(error.into()),
-        }
+        context.delete(cluster).await?;
     }
     Ok(!steps.again)
 }
@@ -229,6 +239,7 @@ fn manifest(cluster: &Imported) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::reason;
 
     fn secret(name: &str, labels: Value) -> ObjectMeta {
         serde_json::from_value(json!({"name": name, "namespace": "fleet", "labels": labels})).unwrap()
@@ -272,27 +283,44 @@ mod tests {
         assert_eq!(cluster_for(&going), None);
     }
 
+    fn cluster(name: &str, is_imported: bool, is_ending: bool, is_lost: bool) -> DeserializeGuard<EphemeralCluster> {
+        let reachable = json!([{
+            "type": "Reachable", "status": if is_lost { "False" } else { "True" }, "message": "",
+            "reason": if is_lost { reason::LOST } else { reason::SUCCEEDED },
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }]);
+        let labels = if is_imported { json!({label::IMPORTED: "true"}) } else { json!({}) };
+        let ends = is_ending.then_some("2026-01-01T00:00:00Z");
+        let mut object = manifest(&cluster_for(&capi(name)).unwrap());
+        object["metadata"] = json!({"name": name, "labels": labels, "deletionTimestamp": ends});
+        object["status"] = json!({"conditions": reachable});
+        serde_json::from_value(object).unwrap()
+    }
+
     #[test]
-    fn only_what_was_imported_goes_with_its_secret() {
-        let wanted: BTreeMap<_, _> =
-            ["new", "stays", "own", "ending"].map(|name| (name.to_owned(), cluster_for(&capi(name)).unwrap())).into();
-        let cluster = |labels: Value, ending: bool| -> ObjectMeta {
-            let ends = ending.then_some("2026-01-01T00:00:00Z");
-            serde_json::from_value(json!({"labels": labels, "deletionTimestamp": ends})).unwrap()
-        };
-        let imported = || json!({label::IMPORTED: "true"});
-        let there = BTreeMap::from([
-            ("stays".to_owned(), cluster(imported(), false)),
-            ("own".to_owned(), cluster(json!({}), false)),
-            ("ending".to_owned(), cluster(imported(), true)),
-            ("orphan".to_owned(), cluster(imported(), false)),
-            ("orphan-ending".to_owned(), cluster(imported(), true)),
-            ("own-too".to_owned(), cluster(json!({}), false)),
-        ]);
+    fn only_what_was_imported_ends_and_only_once_it_is_lost_without_its_secret() {
+        let wanted: BTreeMap<_, _> = ["new", "stays", "silent", "own", "ending"]
+            .map(|name| (name.to_owned(), cluster_for(&capi(name)).unwrap()))
+            .into();
+        let there: BTreeMap<_, _> = [
+            ("stays", true, false, false),
+            ("silent", true, false, true),
+            ("own", false, false, false),
+            ("ending", true, true, true),
+            ("orphan", true, false, true),
+            ("orphan-for-a-moment", true, false, false),
+            ("orphan-ending", true, true, true),
+            ("own-too", false, false, true),
+        ]
+        .map(|(name, is_imported, is_ending, is_lost)| {
+            (name.to_owned(), cluster(name, is_imported, is_ending, is_lost))
+        })
+        .into();
         let steps = steps(&wanted, &there);
         let applied: Vec<_> = steps.apply.iter().map(|cluster| cluster.name.as_str()).collect();
-        assert_eq!(applied, ["new", "stays"]);
-        assert_eq!(steps.end, [&there["orphan"]]);
+        assert_eq!(applied, ["new", "silent", "stays"]);
+        let ended: Vec<_> = steps.end.iter().map(|cluster| cluster.name_any()).collect();
+        assert_eq!(ended, ["orphan"]);
         assert!(steps.again);
     }
 

@@ -6,6 +6,7 @@ mod changed_by;
 mod cluster;
 mod clusters;
 mod deliveries;
+mod everywhere;
 mod fleet;
 mod flow;
 mod kinds;

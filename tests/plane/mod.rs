@@ -59,6 +59,7 @@ pub struct Plane {
     /// The same across restarts, so that addresses in status stay good.
     port: u16,
     health_port: u16,
+    is_kept_to_namespace: bool,
     arguments: Vec<String>,
 }
 
@@ -79,6 +80,7 @@ impl Plane {
             registry_host: "registry.example".into(),
             port: free_port(Ipv4Addr::LOCALHOST.into()),
             health_port: free_port(Ipv4Addr::LOCALHOST.into()),
+            is_kept_to_namespace: true,
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
         }
     }
@@ -88,6 +90,12 @@ impl Plane {
         self.address = address;
         self.port = free_port(address);
         self.registry_host = self.registry();
+        self
+    }
+
+    /// The same plane, at work in all namespaces: in a cluster that nobody else uses.
+    pub fn of_all_namespaces(mut self) -> Self {
+        self.is_kept_to_namespace = false;
         self
     }
 
@@ -112,7 +120,10 @@ impl Plane {
     /// Starts the controller with these variables in its environment, and does not wait.
     pub fn spawn(&self, environment: &[(&str, String)]) -> Controller {
         let mut command = Command::new(ORBIT);
-        command.arg("controller").args(["--skip-install", "--namespace", &self.namespace]);
+        command.args(["controller", "--skip-install"]);
+        if self.is_kept_to_namespace {
+            command.args(["--namespace", &self.namespace]);
+        }
         command.args(["--listen", &self.registry()]);
         command.args(["--health-listen", &format!("127.0.0.1:{}", self.health_port)]);
         command.args(["--registry-host", &self.registry_host, "--kube-version", "1.36.3", "--renderers", "1"]);

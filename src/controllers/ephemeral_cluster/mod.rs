@@ -18,6 +18,7 @@ use self::connect::Failure;
 use super::{
     conditions::now,
     context::Context,
+    import,
     outcome::{Halt, Observation, Ready},
     reconcile::{Common, Reconcile},
 };
@@ -157,6 +158,10 @@ fn away(object: &EphemeralCluster, status: &mut EphemeralClusterStatus, failure:
     let message = match lost {
         true => {
             format!("unreachable since {since}, longer than spec.lostAfter: what ran there counts as lost. {failure}")
+        }
+        false if import::is_imported(object) && failure.reason() == reason::KUBECONFIG_NOT_FOUND => {
+            let lost_after = &object.spec.lost_after;
+            format!("{failure}. It is imported with that Secret, and ends if it is not back after {lost_after}")
         }
         false => failure.to_string(),
     };
