@@ -146,7 +146,23 @@ impl Cluster {
 
     /// A kind, as it serves it.
     pub async fn kind(&self, wanted: &GroupVersionKind) -> Result<Kind, KindError> {
+        let watched = Watched::Kind { group: wanted.group.clone(), kind: wanted.kind.clone() };
+        let has_ended = self.watches().take_ended(&watched);
+        if has_ended {
+            self.kinds.forget(&wanted.group, &wanted.kind).await;
+        }
         self.kinds.of(&self.client, wanted).await
+    }
+
+    /// A kind in this version, or in another one in which its objects are still there; none where it serves it no more.
+    pub async fn kind_in_any_version(&self, wanted: &GroupVersionKind) -> Result<Option<Kind>, KindError> {
+        let versions = match self.kind(wanted).await {
+            Err(KindError::Unknown { versions, .. }) => versions,
+            found => return found.map(Some),
+        };
+        let Some(api_version) = versions.first() else { return Ok(None) };
+        let version = api_version.rsplit_once('/').map_or(api_version.as_str(), |(_, version)| version);
+        self.kind(&GroupVersionKind::gvk(&wanted.group, version, &wanted.kind)).await.map(Some)
     }
 
     /// The objects of a kind where `id` is.
@@ -162,26 +178,40 @@ impl Cluster {
         &self.observed
     }
 
-    /// Watches the kinds of these objects and the pods of their namespaces, and waits until all of them have been seen.
-    pub async fn watch(&self, plane: &str, inventory: &Inventory) -> Result<(), KindError> {
-        let mut wanted = HashSet::new();
+    /// Watches for a delivery the kinds of its objects and the pods of their namespaces, and waits until all of them have
+    /// been seen. What it needed before and nobody needs any more is not watched from now on.
+    pub async fn watch(&self, plane: &str, delivery: &DeliveryKey, inventory: &Inventory) -> Result<(), KindError> {
+        let namespaces = inventory.objects().keys().filter(|id| !id.namespace.is_empty());
+        let pods: HashSet<_> = namespaces.map(|id| id.namespace.clone()).collect();
+        let mut needs: HashSet<_> = inventory.objects().keys().map(Watched::of).collect();
+        needs.extend(pods.iter().cloned().map(Watched::Pods));
+        // Before any of it begins, so that nobody ends it because another one needs it no more.
+        self.watches().need(delivery, needs, &self.observed);
+        let mut awaited = HashSet::new();
         for (id, held) in inventory.objects() {
             let watched = Watched::of(id);
-            if !wanted.contains(&watched) {
-                match self.kind(&GroupVersionKind::gvk(&id.group, &held.version, &id.kind)).await {
-                    Ok(kind) => self.watches().kind(&self.client, plane, &kind, &self.observed),
-                    // It went with its CustomResourceDefinition, which is seen as each of its objects missing.
-                    Err(KindError::Unknown { .. }) => continue,
-                    Err(error) => return Err(error),
-                }
-                wanted.insert(watched);
+            if awaited.contains(&watched) {
+                continue;
             }
-            if !id.namespace.is_empty() && wanted.insert(Watched::Pods(id.namespace.clone())) {
-                self.watches().pods(&self.client, &id.namespace, &self.observed);
+            match self.kind(&GroupVersionKind::gvk(&id.group, &held.version, &id.kind)).await {
+                Ok(kind) => self.watches().kind(&self.client, plane, &kind, &self.observed),
+                // It went with its CustomResourceDefinition, which is seen as each of its objects missing.
+                Err(KindError::Unknown { .. }) => continue,
+                Err(error) => return Err(error),
             }
+            awaited.insert(watched);
         }
-        self.observed.until_listed(&wanted).await;
+        for namespace in pods {
+            self.watches().pods(&self.client, &namespace, &self.observed);
+            awaited.insert(Watched::Pods(namespace));
+        }
+        self.observed.until_listed(&awaited).await;
         Ok(())
+    }
+
+    /// A delivery has ended: what is watched for it alone is not watched any more.
+    pub fn forget(&self, delivery: &DeliveryKey) {
+        self.watches().need(delivery, HashSet::new(), &self.observed);
     }
 
     fn watches(&self) -> std::sync::MutexGuard<'_, Watches> {

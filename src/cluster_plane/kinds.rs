@@ -54,6 +54,11 @@ fn unknown(kind: &str, api_version: &str, versions: &[String]) -> String {
 pub struct Kinds(Mutex<HashMap<GroupVersionKind, Kind>>);
 
 impl Kinds {
+    /// A kind has to be asked for again, in all its versions: the cluster does not serve it as it did.
+    pub async fn forget(&self, group: &str, kind: &str) {
+        self.0.lock().await.retain(|known, _| known.group != group || known.kind != kind);
+    }
+
     /// A kind, as the cluster serves it.
     pub async fn of(&self, client: &Client, wanted: &GroupVersionKind) -> Result<Kind, KindError> {
         // Held over the request: many deliveries want the same few kinds at once, which is one request.

@@ -72,10 +72,45 @@ struct State {
     owned: HashMap<ObjectId, BTreeSet<ObjectId>>,
     /// What Events told of objects that are no pods.
     told: HashMap<ObjectId, Trouble>,
-    listed: HashSet<Watched>,
+    watches: HashMap<Watched, Watch>,
+    /// How many watches have begun.
+    begun: u64,
+}
+
+/// A watch that looks at something, since it began.
+#[derive(Debug, Clone, Copy)]
+struct Watch {
+    number: u64,
+    /// Whether it has seen all there is.
+    listed: bool,
 }
 
 impl State {
+    /// Whether this watch is the one that looks at something, and not one that was ended meanwhile.
+    fn is_watched_by(&self, watched: &Watched, number: u64) -> bool {
+        self.watches.get(watched).is_some_and(|watch| watch.number == number)
+    }
+
+    /// Takes out what a watch has not seen since then; the deliveries that have to know.
+    fn remove_unseen(&mut self, watched: &Watched, since: Instant) -> HashSet<DeliveryKey> {
+        let mut woken = HashSet::new();
+        match watched {
+            Watched::Kind { group, kind } => self.objects.retain(|id, version| {
+                let stays = id.group != *group || id.kind != *kind || version.at >= since;
+                if !stays {
+                    woken.extend(version.seen.delivery.clone());
+                }
+                stays
+            }),
+            Watched::Pods(namespace) => {
+                let is_unseen = |(id, pod): &(&ObjectId, &SeenPod)| id.namespace == *namespace && pod.at < since;
+                let unseen: Vec<_> = self.pods.iter().filter(is_unseen).map(|(id, _)| id.clone()).collect();
+                woken.extend(unseen.iter().filter_map(|id| self.remove_pod(id)));
+            }
+        }
+        woken
+    }
+
     /// Takes out a pod that is gone; the delivery that has to know.
     fn remove_pod(&mut self, id: &ObjectId) -> Option<DeliveryKey> {
         let pod = self.pods.remove(id)?;
@@ -122,14 +157,14 @@ impl Watched {
 pub struct Observed {
     state: Mutex<State>,
     /// Changes whenever another watch has seen all there is.
-    listed: watch::Sender<usize>,
+    listed: watch::Sender<()>,
     wake: mpsc::UnboundedSender<DeliveryKey>,
 }
 
 impl Observed {
     /// Nothing is known yet. Deliveries are told through `wake` that something has changed.
     pub fn new(wake: mpsc::UnboundedSender<DeliveryKey>) -> Self {
-        Self { state: Mutex::default(), listed: watch::Sender::new(0), wake }
+        Self { state: Mutex::default(), listed: watch::Sender::new(()), wake }
     }
 
     /// An object as it was seen last, if it is there.
@@ -146,11 +181,46 @@ impl Observed {
         of_pods.chain(own).collect()
     }
 
-    /// Waits until these watches have seen all there is.
-    pub async fn until_listed(&self, watches: &HashSet<Watched>) {
+    /// Waits until all there is of this has been seen.
+    pub async fn until_listed(&self, watched: &HashSet<Watched>) {
         let mut listed = self.listed.subscribe();
+        let is_listed = |state: &State, watched| state.watches.get(watched).is_some_and(|watch| watch.listed);
         // The sender lives as long as this does.
-        let _ = listed.wait_for(|_| watches.is_subset(&self.lock().listed)).await;
+        let _ = listed
+            .wait_for(|_| {
+                let state = self.lock();
+                watched.iter().all(|watched| is_listed(&state, watched))
+            })
+            .await;
+    }
+
+    /// A watch begins; its number. What another one has seen of the same has to be seen again.
+    pub fn begin(&self, watched: &Watched) -> u64 {
+        let mut state = self.lock();
+        state.begun += 1;
+        let number = state.begun;
+        state.watches.insert(watched.clone(), Watch { number, listed: false });
+        number
+    }
+
+    /// A watch has ended because nobody needs it: what it has seen is not known any more.
+    pub fn end(&self, watched: &Watched) {
+        let mut state = self.lock();
+        state.watches.remove(watched);
+        // Nobody has to know: whoever did needs it no more.
+        state.remove_unseen(watched, Instant::now());
+    }
+
+    /// What a watch looks at is not served any more: nothing is there.
+    pub fn unserved(&self, watched: &Watched, number: u64) {
+        let mut state = self.lock();
+        if !state.is_watched_by(watched, number) {
+            return;
+        }
+        state.watches.remove(watched);
+        let woken = state.remove_unseen(watched, Instant::now());
+        drop(state);
+        woken.into_iter().for_each(|delivery| self.wake(Some(delivery)));
     }
 
     /// An object is there as given. An older word than what is known is left aside.
@@ -192,27 +262,15 @@ impl Observed {
     }
 
     /// A watch has seen all there is: what it has not seen since `began` is gone.
-    pub fn listed(&self, watched: &Watched, began: Instant) {
+    pub fn listed(&self, watched: &Watched, number: u64, began: Instant) {
         let mut state = self.lock();
-        let mut woken = HashSet::new();
-        match watched {
-            Watched::Kind { group, kind } => state.objects.retain(|id, version| {
-                let stays = id.group != *group || id.kind != *kind || version.at >= began;
-                if !stays {
-                    woken.extend(version.seen.delivery.clone());
-                }
-                stays
-            }),
-            Watched::Pods(namespace) => {
-                let is_gone = |(id, pod): &(&ObjectId, &SeenPod)| id.namespace == *namespace && pod.at < began;
-                let gone: Vec<_> = state.pods.iter().filter(is_gone).map(|(id, _)| id.clone()).collect();
-                woken.extend(gone.iter().filter_map(|id| state.remove_pod(id)));
-            }
+        if !state.is_watched_by(watched, number) {
+            return;
         }
-        state.listed.insert(watched.clone());
-        let count = state.listed.len();
+        state.watches.insert(watched.clone(), Watch { number, listed: true });
+        let woken = state.remove_unseen(watched, began);
         drop(state);
-        self.listed.send_replace(count);
+        self.listed.send_replace(());
         woken.into_iter().for_each(|delivery| self.wake(Some(delivery)));
     }
 
@@ -278,6 +336,9 @@ fn resource_version(object: &DynamicObject) -> u128 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use futures::FutureExt;
     use serde_json::{Value, json};
 
     use super::*;
@@ -349,7 +410,9 @@ mod tests {
         let began = Instant::now();
         scene.observed.apply(id("ConfigMap", "b"), &gvk(), &object(6, json!({})));
         scene.woken();
-        scene.observed.listed(&Watched::of(&id("ConfigMap", "")), began);
+        let watched = Watched::of(&id("ConfigMap", ""));
+        let number = scene.observed.begin(&watched);
+        scene.observed.listed(&watched, number, began);
         assert_eq!(scene.observed.object(&id("ConfigMap", "a")), None);
         assert!(scene.observed.object(&id("ConfigMap", "b")).is_some());
         assert_eq!(scene.woken(), 1);
@@ -387,8 +450,43 @@ mod tests {
         let began = Instant::now();
         scene.observed.apply_pod(pod("a-2"), false, Some(trouble()));
         scene.woken();
-        scene.observed.listed(&Watched::Pods("shop".into()), began);
+        let watched = Watched::Pods("shop".into());
+        let number = scene.observed.begin(&watched);
+        scene.observed.listed(&watched, number, began);
         assert_eq!(scene.observed.troubles(&workload), [(id("Pod", "a-2"), trouble())]);
         assert_eq!(scene.woken(), 1);
+    }
+    #[tokio::test]
+    async fn what_is_not_watched_any_more_is_not_known_and_a_watch_that_was_ended_says_nothing() {
+        let mut scene = Scene::new();
+        let watched = Watched::of(&id("ConfigMap", ""));
+        let all = HashSet::from([watched.clone()]);
+        let is_listed = |scene: &Scene| scene.observed.until_listed(&all).now_or_never().is_some();
+        let first = scene.observed.begin(&watched);
+        scene.observed.apply(id("ConfigMap", "a"), &gvk(), &object(5, json!({})));
+        assert!(!is_listed(&scene));
+        scene.observed.listed(&watched, first, Instant::now() - Duration::from_secs(1));
+        assert!(is_listed(&scene));
+        scene.woken();
+        scene.observed.end(&watched);
+        assert_eq!((scene.observed.object(&id("ConfigMap", "a")), scene.woken()), (None, 0));
+        assert!(!is_listed(&scene));
+        let second = scene.observed.begin(&watched);
+        scene.observed.listed(&watched, first, Instant::now());
+        scene.observed.unserved(&watched, first);
+        assert!(!is_listed(&scene), "that was the first one's word");
+        scene.observed.listed(&watched, second, Instant::now());
+        assert!(is_listed(&scene));
+    }
+
+    #[test]
+    fn a_kind_that_is_not_served_any_more_has_no_objects() {
+        let mut scene = Scene::new();
+        let watched = Watched::of(&id("ConfigMap", ""));
+        let number = scene.observed.begin(&watched);
+        scene.observed.apply(id("ConfigMap", "a"), &gvk(), &object(5, json!({})));
+        scene.woken();
+        scene.observed.unserved(&watched, number);
+        assert_eq!((scene.observed.object(&id("ConfigMap", "a")), scene.woken()), (None, 1));
     }
 }

@@ -56,6 +56,11 @@ impl Ownership {
         Self { plane: plane.to_owned(), delivery }
     }
 
+    /// The delivery.
+    pub fn delivery(&self) -> &DeliveryKey {
+        &self.delivery
+    }
+
     /// Marks an object before it is applied.
     pub fn mark(&self, object: &mut DynamicObject) {
         let labels = object.metadata.labels.get_or_insert_default();

@@ -8,7 +8,6 @@ use super::{
     apply::{bounded, delete},
     cluster::Cluster,
     inventory::Inventory,
-    kinds::KindError,
     objects::ObjectId,
     ownership::{Owner, Ownership},
     prune,
@@ -26,12 +25,10 @@ pub async fn remove(
     let plan = prune::plan(before.objects().keys(), wanted);
     for id in plan.iter().flat_map(|stage| &stage.objects) {
         let version = before.objects().get(id).map_or("v1", |held| &held.version);
-        let kind = match cluster.kind(&GroupVersionKind::gvk(&id.group, version, &id.kind)).await {
-            Ok(kind) => kind,
-            // With a kind go its objects.
-            Err(KindError::Unknown { .. }) => continue,
-            Err(error) => return Err(ApplyFailure::of_kind(&error)),
-        };
+        let wanted = GroupVersionKind::gvk(&id.group, version, &id.kind);
+        let kind = cluster.kind_in_any_version(&wanted).await.map_err(|error| ApplyFailure::of_kind(&error))?;
+        // With a kind go its objects.
+        let Some(kind) = kind else { continue };
         let api = cluster.objects(&kind.resource, id);
         let Some(there) = bounded(id, api.get_metadata_opt(&id.name)).await? else { continue };
         let meta = there.metadata;

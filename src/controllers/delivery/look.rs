@@ -92,7 +92,8 @@ pub async fn look(
     status: &DeliveryStatus,
 ) -> Result<Sight, Halt> {
     let inventory = bring::inventory(context, status).await?;
-    let watching = target.cluster.watch(context.chart_store.plane(), &inventory);
+    let delivery = request.ownership.delivery();
+    let watching = target.cluster.watch(context.chart_store.plane(), delivery, &inventory);
     match tokio::time::timeout(LOOK, watching).await {
         Ok(Ok(())) => Ok(see(&inventory, target.cluster.observed())),
         Ok(Err(error)) => Err(ApplyFailure::of_kind(&error).into()),

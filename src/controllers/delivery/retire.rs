@@ -62,6 +62,9 @@ pub async fn retire(context: &Context, object: &Delivery) -> Result<(), Halt> {
             history.end(DeploymentState::Removed, "its objects were deleted").await?;
         }
     }
+    if let Some(cluster) = context.fleet.last(&key) {
+        cluster.forget(request.ownership.delivery());
+    }
     let uid = object.uid().unwrap_or_default();
     context.refusals.forget(&uid);
     context.corrections.forget(&uid);
