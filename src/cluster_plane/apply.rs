@@ -29,6 +29,7 @@ use super::{
     objects::{DesiredObject, ObjectId},
     order,
     ownership::{Owner, Ownership, fingerprint},
+    provisions::Provision,
     prune,
     remote_error::{self, ApplyFailure, FailureKind},
 };
@@ -147,8 +148,13 @@ impl Plan {
 pub async fn provide_namespace(cluster: &Cluster, name: &str) -> Result<(), ApplyFailure> {
     let id =
         ObjectId { group: String::new(), kind: "Namespace".into(), namespace: String::new(), name: name.to_owned() };
+    let provision = Provision::Namespace(name.to_owned());
+    if cluster.provisions().has(&provision) {
+        return Ok(());
+    }
     let api: Api<Namespace> = Api::all(cluster.client());
     if bounded(&id, api.get_metadata_opt(name)).await?.is_some() {
+        cluster.provisions().saw(provision);
         return Ok(());
     }
     let namespace = json!({

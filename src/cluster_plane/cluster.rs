@@ -23,6 +23,7 @@ use super::{
     objects::ObjectId,
     observed::{Observed, Watched},
     ownership::DeliveryKey,
+    provisions::Provisions,
     remote_error::{self, ApplyFailure, FailureKind},
     watch::Watches,
 };
@@ -47,6 +48,7 @@ pub struct Cluster {
     watches: Mutex<Watches>,
     turns: Semaphore,
     credentials: RwLock<()>,
+    provisions: Provisions,
 }
 
 impl fmt::Debug for Cluster {
@@ -121,6 +123,7 @@ impl Cluster {
             watches: Mutex::default(),
             turns: Semaphore::new(AT_ONCE),
             credentials: RwLock::default(),
+            provisions: Provisions::default(),
         }
     }
 
@@ -216,6 +219,11 @@ impl Cluster {
 
     fn watches(&self) -> std::sync::MutexGuard<'_, Watches> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it was seen to have a moment ago.
+    pub fn provisions(&self) -> &Provisions {
+        &self.provisions
     }
 
     /// A turn at changing it.

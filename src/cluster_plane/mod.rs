@@ -18,6 +18,7 @@ pub mod objects;
 pub mod observed;
 pub mod order;
 mod ownership;
+pub mod provisions;
 pub mod prune;
 pub mod remote_error;
 pub mod remove;

@@ -99,7 +99,9 @@ pub async fn run(
     let (of_cluster, of_namespace, with_clusters) = (overlays.clone(), overlays.clone(), clusters.clone());
     let overlay_controller = Controller::for_stream(overlay_changes, overlays)
         .reconcile_on(charts_for_overlays.flat_map(move |told| stream::iter(siblings(&of_chart, &told.object))))
-        .reconcile_on(deliveries_for_overlays.filter_map(|told| future::ready(clusters::overlay_of(&told.object))))
+        .reconcile_on(clusters::gathered(
+            deliveries_for_overlays.filter_map(|told| future::ready(clusters::overlay_of(&told.object))),
+        ))
         .reconcile_on(
             clusters::significant(clusters_for_overlays).flat_map(move |_| stream::iter(everything(&of_cluster))),
         )

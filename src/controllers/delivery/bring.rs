@@ -15,6 +15,7 @@ use crate::{
         apply::{Applied, Plan, provide_namespace},
         credential,
         objects::ObjectId,
+        provisions::Provision,
         remote_error::{ApplyFailure, Retry},
         remove,
     },
@@ -40,7 +41,10 @@ pub async fn bring(
     let outcome = attempt(context, request, target, inputs, wanted, status).await;
     match &outcome {
         Ok(_) => context.refusals.forget(&uid),
-        Err(halt) => context.refusals.remember(&uid, question, halt),
+        Err(halt) => {
+            target.cluster.provisions().forget();
+            context.refusals.remember(&uid, question, halt);
+        }
     }
     outcome
 }
@@ -79,11 +83,16 @@ async fn attempt(
 /// Makes sure that pods in the target namespace can pull.
 async fn provide_credential(context: &Context, request: &Request<'_>, target: &Target) -> Result<(), Halt> {
     let spec = &request.object.spec;
-    provide_namespace(&target.cluster, &spec.target_namespace).await?;
-    if target.credential.is_some() {
-        let secret = ephemeral_cluster::credential::read(context, &spec.cluster).await?;
-        let _bringing = target.cluster.bringing_credentials().await;
-        credential::deliver(&target.cluster, context.chart_store.plane(), &spec.target_namespace, &secret).await?;
+    let (cluster, namespace) = (&target.cluster, &spec.target_namespace);
+    provide_namespace(cluster, namespace).await?;
+    if let Some(credential) = &target.credential {
+        let provision = Provision::Credential { namespace: namespace.clone(), id: credential.id.clone() };
+        let _bringing = cluster.bringing_credentials().await;
+        if !cluster.provisions().has(&provision) {
+            let secret = ephemeral_cluster::credential::read(context, &spec.cluster).await?;
+            credential::deliver(cluster, context.chart_store.plane(), namespace, &secret).await?;
+            cluster.provisions().saw(provision);
+        }
     }
     Ok(())
 }
@@ -107,6 +116,7 @@ pub async fn again(
     let plan = Plan::make(&target.cluster, &request.ownership, objects, &spec.target_namespace, &known).await?;
     let plan = plan.only(ids);
     // The namespace may have gone with all that was in it.
+    target.cluster.provisions().forget();
     provide_credential(context, request, target).await?;
     let mut all = before.objects().clone();
     all.extend(plan.apply(&target.cluster, spec.force).await?);

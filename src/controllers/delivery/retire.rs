@@ -131,6 +131,7 @@ async fn take_away(context: &Context, request: &Request<'_>, cluster: &Cluster) 
     // Whoever brought it before this is among those that are looked at; whoever brings it after this makes it anew.
     let _taking = cluster.taking_credentials().await;
     if context.caches.deliveries(shares).is_empty() {
+        cluster.provisions().forget();
         credential::withdraw(cluster, context.chart_store.plane(), &spec.target_namespace).await?;
     }
     Ok(())

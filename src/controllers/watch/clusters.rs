@@ -1,9 +1,10 @@
 //! What wakes whom across clusters, deliveries and overlays.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
+    time::Duration,
 };
 
 use futures::{Stream, StreamExt, TryStreamExt, future, stream};
@@ -145,6 +146,18 @@ pub fn overlay_of(delivery: &Guarded<Delivery>) -> Option<ObjectRef<Guarded<Envi
     let delivery = delivery.0.as_ref().ok()?;
     let name = overlay_name(&delivery.spec.application, &delivery.spec.environment);
     Some(ObjectRef::new(&name).within(&delivery.namespace()?))
+}
+
+/// How long it is gathered who is to be woken.
+const GATHERED_FOR: Duration = Duration::from_millis(100);
+
+/// The same, but each once in a moment: what an overlay only counts changes in quick steps.
+pub fn gathered<K>(woken: impl Stream<Item = ObjectRef<K>> + Send) -> impl Stream<Item = ObjectRef<K>> + Send
+where
+    K: Resource<DynamicType = ()> + Send,
+{
+    let crowds = tokio_stream::StreamExt::chunks_timeout(woken, 1024, GATHERED_FOR);
+    crowds.flat_map(|crowd| stream::iter(crowd.into_iter().collect::<HashSet<_>>()))
 }
 
 /// The cluster that a delivery goes to.
