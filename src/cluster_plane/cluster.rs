@@ -150,7 +150,7 @@ impl Cluster {
     /// A kind, as it serves it.
     pub async fn kind(&self, wanted: &GroupVersionKind) -> Result<Kind, KindError> {
         let watched = Watched::Kind { group: wanted.group.clone(), kind: wanted.kind.clone() };
-        let has_ended = self.watches().take_ended(&watched);
+        let has_ended = self.watches().take_ended(&watched, &self.observed);
         if has_ended {
             self.kinds.forget(&wanted.group, &wanted.kind).await;
         }

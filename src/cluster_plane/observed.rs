@@ -91,21 +91,27 @@ impl State {
         self.watches.get(watched).is_some_and(|watch| watch.number == number)
     }
 
-    /// Takes out what a watch has not seen since then; the deliveries that have to know.
-    fn remove_unseen(&mut self, watched: &Watched, since: Instant) -> HashSet<DeliveryKey> {
+    /// Whether all there is of this has been seen.
+    fn is_listed(&self, watched: &HashSet<Watched>) -> bool {
+        watched.iter().all(|watched| self.watches.get(watched).is_some_and(|watch| watch.listed))
+    }
+
+    /// Takes out what a watch has not seen since then, or all that it has seen; the deliveries that have to know.
+    fn remove(&mut self, watched: &Watched, unseen_since: Option<Instant>) -> HashSet<DeliveryKey> {
+        let is_seen = |at: Instant| unseen_since.is_some_and(|since| at >= since);
         let mut woken = HashSet::new();
         match watched {
             Watched::Kind { group, kind } => self.objects.retain(|id, version| {
-                let stays = id.group != *group || id.kind != *kind || version.at >= since;
+                let stays = id.group != *group || id.kind != *kind || is_seen(version.at);
                 if !stays {
                     woken.extend(version.seen.delivery.clone());
                 }
                 stays
             }),
             Watched::Pods(namespace) => {
-                let is_unseen = |(id, pod): &(&ObjectId, &SeenPod)| id.namespace == *namespace && pod.at < since;
-                let unseen: Vec<_> = self.pods.iter().filter(is_unseen).map(|(id, _)| id.clone()).collect();
-                woken.extend(unseen.iter().filter_map(|id| self.remove_pod(id)));
+                let goes = |(id, pod): &(&ObjectId, &SeenPod)| id.namespace == *namespace && !is_seen(pod.at);
+                let gone: Vec<_> = self.pods.iter().filter(goes).map(|(id, _)| id.clone()).collect();
+                woken.extend(gone.iter().filter_map(|id| self.remove_pod(id)));
             }
         }
         woken
@@ -184,14 +190,13 @@ impl Observed {
     /// Waits until all there is of this has been seen.
     pub async fn until_listed(&self, watched: &HashSet<Watched>) {
         let mut listed = self.listed.subscribe();
-        let is_listed = |state: &State, watched| state.watches.get(watched).is_some_and(|watch| watch.listed);
         // The sender lives as long as this does.
-        let _ = listed
-            .wait_for(|_| {
-                let state = self.lock();
-                watched.iter().all(|watched| is_listed(&state, watched))
-            })
-            .await;
+        let _ = listed.wait_for(|()| self.lock().is_listed(watched)).await;
+    }
+
+    /// Whether there is a watch that looks at this.
+    pub fn is_watched(&self, watched: &Watched) -> bool {
+        self.lock().watches.contains_key(watched)
     }
 
     /// A watch begins; its number. What another one has seen of the same has to be seen again.
@@ -208,7 +213,7 @@ impl Observed {
         let mut state = self.lock();
         state.watches.remove(watched);
         // Nobody has to know: whoever did needs it no more.
-        state.remove_unseen(watched, Instant::now());
+        state.remove(watched, None);
     }
 
     /// What a watch looks at is not served any more: nothing is there.
@@ -218,7 +223,7 @@ impl Observed {
             return;
         }
         state.watches.remove(watched);
-        let woken = state.remove_unseen(watched, Instant::now());
+        let woken = state.remove(watched, None);
         drop(state);
         woken.into_iter().for_each(|delivery| self.wake(Some(delivery)));
     }
@@ -268,7 +273,7 @@ impl Observed {
             return;
         }
         state.watches.insert(watched.clone(), Watch { number, listed: true });
-        let woken = state.remove_unseen(watched, began);
+        let woken = state.remove(watched, Some(began));
         drop(state);
         self.listed.send_replace(());
         woken.into_iter().for_each(|delivery| self.wake(Some(delivery)));

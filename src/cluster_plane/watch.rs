@@ -64,9 +64,8 @@ impl Watches {
     }
 
     /// Whether this was watched until the cluster served it no more. That is said once.
-    pub fn take_ended(&mut self, watched: &Watched) -> bool {
-        let has_ended = self.running.get(watched).is_some_and(AbortHandle::is_finished);
-        has_ended && self.running.remove(watched).is_some()
+    pub fn take_ended(&mut self, watched: &Watched, observed: &Observed) -> bool {
+        !observed.is_watched(watched) && self.running.remove(watched).is_some()
     }
 
     /// Watches the plane's objects of a kind, from now on.
