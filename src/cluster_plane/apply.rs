@@ -81,9 +81,9 @@ impl Plan {
                 Ok(kind) => (Some(kind.resource), kind.namespaced),
                 Err(error @ KindError::Unknown { .. }) => {
                     let own = own_kinds.get(&(gvk.group.clone(), gvk.kind.clone()));
-                    (None, *own.ok_or_else(|| ApplyFailure::of_kind(&error))?)
+                    (None, *own.ok_or_else(|| ApplyFailure::of_object(&error, &desired.id))?)
                 }
-                Err(error) => return Err(ApplyFailure::of_kind(&error)),
+                Err(error) => return Err(ApplyFailure::of_object(&error, &desired.id)),
             };
             let DesiredObject { mut id, value, .. } = desired;
             let mut object: DynamicObject =
@@ -198,9 +198,8 @@ async fn apply(cluster: &Cluster, planned: Planned, force: bool) -> Result<(Obje
     let Planned { id, gvk, object, api } = planned;
     let api = match api {
         Some(api) => api,
-        None => {
-            cluster.objects(&cluster.kind(&gvk).await.map_err(|error| ApplyFailure::of_kind(&error))?.resource, &id)
-        }
+        None => cluster
+            .objects(&cluster.kind(&gvk).await.map_err(|error| ApplyFailure::of_object(&error, &id))?.resource, &id),
     };
     let result = match patch(&api, &id, &object).await {
         Err(failure) if failure.kind == FailureKind::ImmutableField && force && !prune::holds_data(&id) => {

@@ -175,6 +175,14 @@ impl ApplyFailure {
         }
     }
 
+    /// The cluster does not know the kind of this object, or cannot be asked.
+    pub fn of_object(error: &KindError, object: &ObjectId) -> Self {
+        match error {
+            KindError::Cluster(error) => explain_connection(error),
+            error @ KindError::Unknown { .. } => Self::new(FailureKind::KindUnknown, format!("{object}: {error}")),
+        }
+    }
+
     /// The object is another delivery's.
     pub fn claimed(object: &ObjectId, other: &str) -> Self {
         let message = format!(

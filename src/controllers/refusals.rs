@@ -1,5 +1,5 @@
-//! Inputs that could not be rendered: the same question is not asked again before there is reason to expect another
-//! answer. An endless template costs its minute once, however often its overlay is woken.
+//! Inputs that could not be rendered, or that a cluster refused: the same question is not asked again before there is
+//! reason to expect another answer. An endless template costs its minute once, however often its overlay is woken.
 
 use std::{
     collections::HashMap,
@@ -20,6 +20,8 @@ struct Refusal {
     halt: Halt,
     /// From then on asking again is worth while; none: never.
     until: Option<Instant>,
+    /// How often the question had such an answer.
+    times: u32,
 }
 
 impl Refusals {
@@ -30,11 +32,17 @@ impl Refusals {
         refusal.until.is_none_or(|until| Instant::now() < until).then(|| refusal.halt.clone())
     }
 
+    /// How often the question was refused so far, in a row.
+    pub fn times(&self, uid: &str, question: &Digest) -> u32 {
+        self.lock().get(uid).filter(|refusal| refusal.question == *question).map_or(0, |refusal| refusal.times)
+    }
+
     /// Remembers an answer that asking again does not change by itself.
     pub fn remember(&self, uid: &str, question: Digest, halt: &Halt) {
         if let HaltKind::Stalled { again } = halt.kind {
             let until = again.map(|again| Instant::now() + again / 2);
-            self.lock().insert(uid.to_owned(), Refusal { question, halt: halt.clone(), until });
+            let times = self.times(uid, &question).saturating_add(1);
+            self.lock().insert(uid.to_owned(), Refusal { question, halt: halt.clone(), until, times });
         }
     }
 
@@ -59,6 +67,8 @@ mod tests {
         refusals.remember("a", question, &Halt::stalled(reason::CHART_INVALID, "no"));
         assert_eq!(refusals.standing("a", &question).unwrap().message, "no");
         assert_eq!(refusals.standing("a", &Digest::of("other inputs")), None);
+        refusals.remember("a", question, &Halt::stalled(reason::CHART_INVALID, "no"));
+        assert_eq!((refusals.times("a", &question), refusals.times("a", &Digest::of("other inputs"))), (2, 0));
         assert_eq!(refusals.standing("b", &question), None);
         refusals.forget("a");
         assert_eq!(refusals.standing("a", &question), None);

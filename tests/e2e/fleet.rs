@@ -1,8 +1,11 @@
 //! Clusters for tests to deliver to, and overlays that need no image.
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, ResourceExt};
+use std::fmt::Debug;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::{Api, Resource, ResourceExt, api::PostParams};
 use orbit_plane::api::{Delivery, EnvironmentOverlay, EphemeralCluster};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::plane::{Controller, Plane, Stores};
@@ -71,6 +74,19 @@ impl Fleet {
     /// What a ConfigMap holds under `a`, if it is there.
     pub async fn value(&self, name: &str) -> Option<String> {
         self.config_maps().get_opt(name).await.unwrap()?.data?.remove("a")
+    }
+
+    /// Makes an object of the whole cluster that goes with the test's namespace, also when the test fails: the cluster is
+    /// everybody's.
+    pub async fn lend<K>(&self, object: Value) -> K
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let client = self.plane.client.clone();
+        let namespace = Api::<Namespace>::all(client.clone()).get(&self.plane.namespace).await.unwrap();
+        let mut object: K = serde_json::from_value(object).unwrap();
+        object.meta_mut().owner_references = namespace.owner_ref(&()).map(|owner| vec![owner]);
+        Api::all(client).create(&PostParams::default(), &object).await.unwrap()
     }
 
     /// The journal's words on deployments, without the namespace.

@@ -1,6 +1,7 @@
 //! Against a real API server: the one that KUBECONFIG names. Each test works in a namespace of its own.
 
 mod archives;
+mod bad_deliveries;
 mod changed_by;
 #[path = "../support/cluster.rs"]
 mod cluster;

@@ -252,6 +252,8 @@ fn a_kind_that_the_cluster_does_not_have_is_named() {
     let failure = ApplyFailure::of_kind(&other);
     assert_eq!(failure.kind, KindUnknown);
     assert!(failure.message.contains("as apps/v1beta1; it has apps/v1"), "{}", failure.message);
+    let failure = ApplyFailure::of_object(&other, &id("Deployment.apps"));
+    assert!(failure.message.starts_with(&id("Deployment.apps").to_string()), "{}", failure.message);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! The inventory of all that may be there → the attempt, in the status → the objects → what is not wanted any more goes →
 //! the inventory of what is there. The journal and the status follow.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use kube::ResourceExt;
 
@@ -19,9 +19,19 @@ use crate::{
         remote_error::{ApplyFailure, Retry},
         remove,
     },
-    controllers::{context::Context, ephemeral_cluster, outcome::Halt, reconcile},
+    controllers::{
+        context::Context,
+        ephemeral_cluster,
+        outcome::{Halt, HaltKind},
+        reconcile,
+    },
     digest::Digest,
 };
+
+/// How long after a refusal the cluster is asked again whether it takes the same now: at first, and at the longest. Who
+/// raises a quota or installs a definition there mostly does it soon, and waits for what comes of it.
+const FIRST_LOOK: Duration = Duration::from_secs(4);
+const LONGEST_LOOK: Duration = Duration::from_secs(60);
 
 /// Brings all of it; what is there then.
 pub async fn bring(
@@ -34,19 +44,31 @@ pub async fn bring(
 ) -> Result<InventoryRef, Halt> {
     let object = request.object;
     let uid = object.uid().unwrap_or_default();
-    let question = Digest::of_canonical(&(inputs.digest, object.annotations().get(annotation::REQUESTED_AT)));
+    // With `force` another answer may come to the same inputs.
+    let asked_at = object.annotations().get(annotation::REQUESTED_AT);
+    let question = Digest::of_canonical(&(inputs.digest, object.spec.force, asked_at));
     if let Some(halt) = context.refusals.standing(&uid, &question) {
         return Err(halt);
     }
-    let outcome = attempt(context, request, target, inputs, wanted, status).await;
-    match &outcome {
-        Ok(_) => context.refusals.forget(&uid),
+    match attempt(context, request, target, inputs, wanted, status).await {
+        Ok(brought) => {
+            context.refusals.forget(&uid);
+            Ok(brought)
+        }
         Err(halt) => {
             target.cluster.provisions().forget();
-            context.refusals.remember(&uid, question, halt);
+            let halt = ever_more_seldom(halt, context.refusals.times(&uid, &question));
+            context.refusals.remember(&uid, question, &halt);
+            Err(halt)
         }
     }
-    outcome
+}
+
+/// A refusal that others may lift, after so many of its kind, is looked at again within the time that is left to it.
+fn ever_more_seldom(halt: Halt, refused_before: u32) -> Halt {
+    let HaltKind::Stalled { again: Some(longest) } = halt.kind else { return halt };
+    let again = FIRST_LOOK.saturating_mul(1 << refused_before.min(16)).min(longest);
+    Halt { kind: HaltKind::Stalled { again: Some(again) }, ..halt }
 }
 
 async fn attempt(
@@ -158,8 +180,30 @@ impl From<ApplyFailure> for Halt {
         let reason = failure.kind.reason();
         match failure.kind.retry() {
             Retry::Soon => Self::retry(reason, failure.message),
-            Retry::Later => Self::stalled_outside(reason, failure.message),
+            Retry::Later => Self::stalled_for(LONGEST_LOOK, reason, failure.message),
             Retry::Never => Self::stalled(reason, failure.message),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::reason;
+
+    #[test]
+    fn what_others_may_lift_is_looked_at_soon_and_then_ever_more_seldom() {
+        let wait = |refused_before| match ever_more_seldom(
+            Halt::stalled_for(LONGEST_LOOK, reason::NOT_OWNED, "theirs"),
+            refused_before,
+        )
+        .kind
+        {
+            HaltKind::Stalled { again: Some(again) } => again.as_secs(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!([0, 1, 2, 3, 4, 99].map(wait), [4, 8, 16, 32, 60, 60]);
+        let never = Halt::stalled(reason::INVALID_SPEC, "no");
+        assert_eq!(ever_more_seldom(never.clone(), 0), never);
     }
 }
