@@ -43,7 +43,7 @@ const REQUEST: Duration = Duration::from_secs(30);
 /// How long a CustomResourceDefinition may take to be served, and an object to be gone that is made anew.
 const SETTLES_WITHIN: Duration = Duration::from_secs(30);
 /// Requests of one delivery at a time.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// Objects with what the plane owns of each once it is applied.
 pub type Applied = BTreeMap<ObjectId, Held>;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use kube::core::GroupVersionKind;
 
 use super::{
-    apply::{bounded, delete},
+    apply::{AT_ONCE, bounded, delete},
     cluster::Cluster,
     inventory::Inventory,
     objects::ObjectId,
@@ -23,19 +24,33 @@ pub async fn remove(
     wanted: &BTreeSet<ObjectId>,
 ) -> Result<(), ApplyFailure> {
     let plan = prune::plan(before.objects().keys(), wanted);
-    for id in plan.iter().flat_map(|stage| &stage.objects) {
-        let version = before.objects().get(id).map_or("v1", |held| &held.version);
-        let wanted = GroupVersionKind::gvk(&id.group, version, &id.kind);
-        let kind = cluster.kind_in_any_version(&wanted).await.map_err(|error| ApplyFailure::of_kind(&error))?;
-        // With a kind go its objects.
-        let Some(kind) = kind else { continue };
-        let api = cluster.objects(&kind.resource, id);
-        let Some(there) = bounded(id, api.get_metadata_opt(&id.name)).await? else { continue };
-        let meta = there.metadata;
-        let is_kept = meta.annotations.as_ref().is_some_and(prune::is_kept);
-        if ownership.of(&meta) == Owner::Ours && meta.deletion_timestamp.is_none() && !is_kept {
-            delete(&api, id, meta.uid).await?;
+    for stage in &plan {
+        let mut removals = Vec::with_capacity(stage.objects.len());
+        for id in &stage.objects {
+            let version = before.objects().get(id).map_or("v1", |held| &held.version);
+            removals.push(remove_one(cluster, ownership, id, version));
         }
+        stream::iter(removals).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
+    }
+    Ok(())
+}
+
+async fn remove_one(
+    cluster: &Cluster,
+    ownership: &Ownership,
+    id: &ObjectId,
+    version: &str,
+) -> Result<(), ApplyFailure> {
+    let wanted = GroupVersionKind::gvk(&id.group, version, &id.kind);
+    let kind = cluster.kind_in_any_version(&wanted).await.map_err(|error| ApplyFailure::of_object(&error, id))?;
+    // With a kind go its objects.
+    let Some(kind) = kind else { return Ok(()) };
+    let api = cluster.objects(&kind.resource, id);
+    let Some(there) = bounded(id, api.get_metadata_opt(&id.name)).await? else { return Ok(()) };
+    let meta = there.metadata;
+    let is_kept = meta.annotations.as_ref().is_some_and(prune::is_kept);
+    if ownership.of(&meta) == Owner::Ours && meta.deletion_timestamp.is_none() && !is_kept {
+        delete(&api, id, meta.uid).await?;
     }
     Ok(())
 }

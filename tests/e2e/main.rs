@@ -11,6 +11,7 @@ mod everywhere;
 mod fleet;
 mod flow;
 mod kinds;
+mod kubeconfigs;
 mod outages;
 mod overlays;
 mod own_cluster;

@@ -61,14 +61,21 @@ pub async fn connect(context: &Context, object: &EphemeralCluster) -> Result<Arc
         Some(cluster) if *cluster.kubeconfig() == digest => Some(cluster),
         _ => None,
     };
+    let invalid = |error: kubeconfig::KubeconfigError| refused(object, reason::KUBECONFIG_INVALID, error.to_string());
     if let Some(cluster) = connected {
-        let identity = ask(&cluster.client()).await?;
+        let identity = match ask(&cluster.client()).await {
+            // A credential that has ended meanwhile says so itself; the server says no more than that it refuses it.
+            Err(Unreachable::Refused(why)) => {
+                kubeconfig::read(&bytes, Timestamp::now()).map_err(invalid)?;
+                return Err(Unreachable::Refused(why).into());
+            }
+            identity => identity?,
+        };
         if identity.uid == cluster.reference().uid && identity.version == cluster.version() {
             return Ok(cluster);
         }
         return Ok(Arc::new(made(context, object, identity, digest, cluster.client())));
     }
-    let invalid = |error: kubeconfig::KubeconfigError| refused(object, reason::KUBECONFIG_INVALID, error.to_string());
     let config = kubeconfig::read(&bytes, Timestamp::now()).map_err(invalid)?;
     let client = client(config).map_err(|error| refused(object, reason::KUBECONFIG_INVALID, error.to_string()))?;
     let identity = ask(&client).await?;
