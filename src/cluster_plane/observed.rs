@@ -15,7 +15,7 @@ use kube::{api::DynamicObject, core::GroupVersionKind};
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    health::{self, Health, HealthState, Trouble},
+    health::{self, Doubt, Health, HealthState, Trouble},
     objects::ObjectId,
     ownership::{self, DeliveryKey},
 };
@@ -56,6 +56,8 @@ struct SeenPod {
     trouble: Option<Trouble>,
     /// What an Event told last, as of a probe that fails. It means nothing once the pod is ready.
     told: Option<Trouble>,
+    /// Why it may not count as one that runs, though it is ready.
+    doubt: Option<Doubt>,
 }
 
 impl SeenPod {
@@ -128,7 +130,8 @@ impl State {
                 }
             }
         }
-        pod.what_troubles_it().and_then(|_| self.delivery_of(&pod.owners))
+        let mattered = pod.what_troubles_it().is_some() || pod.doubt.is_some();
+        mattered.then(|| self.delivery_of(&pod.owners)).flatten()
     }
 
     /// The delivery that the first of these objects is of that is one's.
@@ -185,6 +188,13 @@ impl Observed {
         let of_pods = pods.filter_map(|pod| Some((pod.clone(), state.pods.get(pod)?.what_troubles_it()?.clone())));
         let own = state.told.get(id).map(|told| (id.clone(), told.clone()));
         of_pods.chain(own).collect()
+    }
+
+    /// Why an object's pods may not count as running yet, by pod.
+    pub fn doubts(&self, id: &ObjectId) -> Vec<(ObjectId, Doubt)> {
+        let state = self.lock();
+        let pods = state.owned.get(id).into_iter().flatten();
+        pods.filter_map(|pod| Some((pod.clone(), state.pods.get(pod)?.doubt.clone()?))).collect()
     }
 
     /// Waits until all there is of this has been seen.
@@ -280,17 +290,17 @@ impl Observed {
     }
 
     /// A pod is as given: what it may belong to, itself first.
-    pub fn apply_pod(&self, owners: Vec<ObjectId>, ready: bool, trouble: Option<Trouble>) {
+    pub fn apply_pod(&self, owners: Vec<ObjectId>, ready: bool, trouble: Option<Trouble>, doubt: Option<Doubt>) {
         let Some(id) = owners.first().cloned() else { return };
         let mut state = self.lock();
         for owner in &owners {
             state.owned.entry(owner.clone()).or_default().insert(id.clone());
         }
         let before = state.pods.remove(&id);
-        let troubled_by = before.as_ref().and_then(SeenPod::what_troubles_it).cloned();
+        let seemed = before.as_ref().map(|before| (before.what_troubles_it().cloned(), before.doubt.clone()));
         let told = before.and_then(|before| before.told).filter(|_| !ready);
-        let pod = SeenPod { at: Instant::now(), owners, ready, trouble, told };
-        let changed = troubled_by.as_ref() != pod.what_troubles_it();
+        let pod = SeenPod { at: Instant::now(), owners, ready, trouble, told, doubt };
+        let changed = seemed.unwrap_or_default() != (pod.what_troubles_it().cloned(), pod.doubt.clone());
         let delivery = changed.then(|| state.delivery_of(&pod.owners)).flatten();
         state.pods.insert(id, pod);
         drop(state);
@@ -431,15 +441,20 @@ mod tests {
         scene.woken();
         let pod = || vec![id("Pod", "a-1"), workload.clone()];
         let trouble = |reason: &str| Trouble { reason: reason.into(), message: String::new(), container: None };
-        scene.observed.apply_pod(pod(), false, None);
+        scene.observed.apply_pod(pod(), false, None, None);
         assert_eq!(scene.woken(), 0);
         scene.observed.tell(id("Pod", "a-1"), trouble("ReadinessProbeFailed"));
         assert_eq!(scene.observed.troubles(&workload), [(id("Pod", "a-1"), trouble("ReadinessProbeFailed"))]);
-        scene.observed.apply_pod(pod(), false, Some(trouble("CrashLoopBackOff")));
+        scene.observed.apply_pod(pod(), false, Some(trouble("CrashLoopBackOff")), None);
         assert_eq!(scene.observed.troubles(&workload), [(id("Pod", "a-1"), trouble("CrashLoopBackOff"))]);
         assert_eq!(scene.woken(), 2);
-        scene.observed.apply_pod(pod(), true, None);
+        scene.observed.apply_pod(pod(), true, None, None);
         assert_eq!((scene.observed.troubles(&workload), scene.woken()), (Vec::new(), 1));
+        let doubt = Doubt { until: None, trouble: trouble("Progressing") };
+        scene.observed.apply_pod(pod(), true, None, Some(doubt.clone()));
+        assert_eq!((scene.observed.doubts(&workload), scene.woken()), (vec![(id("Pod", "a-1"), doubt)], 1));
+        scene.observed.apply_pod(pod(), true, None, None);
+        assert_eq!((scene.observed.doubts(&workload), scene.woken()), (Vec::new(), 1));
         scene.observed.delete_pod(&id("Pod", "a-1"));
         assert_eq!(scene.woken(), 0);
     }

@@ -23,7 +23,7 @@ use kube::{
 use tokio::task::AbortHandle;
 
 use super::{
-    health::{events, pods},
+    health::{self, events, pods},
     kinds::Kind,
     objects::ObjectId,
     observed::{Observed, Watched},
@@ -161,7 +161,7 @@ async fn watch_pods(
         match event {
             Ok(Event::Init) => began = Instant::now(),
             Ok(Event::InitApply(pod) | Event::Apply(pod)) => {
-                observed.apply_pod(pods::owners(&pod), pods::is_ready(&pod), pods::trouble(&pod));
+                observed.apply_pod(pods::owners(&pod), pods::is_ready(&pod), pods::trouble(&pod), health::doubt(&pod));
             }
             Ok(Event::Delete(pod)) => {
                 if let Some(id) = pods::owners(&pod).first() {

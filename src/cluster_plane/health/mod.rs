@@ -2,8 +2,10 @@
 //!
 //! The rules are those of `sigs.k8s.io/cli-utils/pkg/kstatus/status`: what all kinds have in common first (being
 //! deleted, a generation that was not observed, the conditions `Reconciling` and `Stalled`), then the rules of a kind
-//! (`kinds`), then a condition `Ready`. What says nothing of itself is current.
+//! (`kinds`), then a condition `Ready`. What says nothing of itself is current. One thing more is asked before something
+//! is healthy for the first time: that its pods do not only start (`doubt`).
 
+mod doubt;
 pub mod events;
 mod kinds;
 pub mod pods;
@@ -14,6 +16,7 @@ use jiff::Timestamp;
 use kube::core::{DynamicObject, GroupVersionKind};
 use serde_json::Value;
 
+pub use doubt::{Doubt, doubt};
 pub(super) use refusal::reason as refusal_reason;
 pub use refusal::refusal;
 pub use trouble::Trouble;

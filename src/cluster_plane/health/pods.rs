@@ -99,7 +99,7 @@ fn image_trouble(reason: &str, message: &str, image: &str) -> Trouble {
     }
 }
 
-fn crash(last: Option<&ContainerStateTerminated>) -> Trouble {
+pub(super) fn crash(last: Option<&ContainerStateTerminated>) -> Trouble {
     let message = match last {
         Some(last) => format!("the container ends again and again, last {}", how(last)),
         None => "the container ends again and again".to_owned(),

@@ -7,7 +7,7 @@ use crate::{
     api::{DeliveryStatus, reason},
     cluster_plane::{
         Inventory,
-        health::{Health, HealthState, Trouble},
+        health::{Doubt, Health, HealthState, Trouble},
         objects::ObjectId,
         observed::Observed,
         remote_error::ApplyFailure,
@@ -27,6 +27,8 @@ pub struct Sight {
     pub objects: Vec<(ObjectId, Health)>,
     /// What troubles pods of theirs, or keeps them from having any.
     pub troubles: Vec<Plight>,
+    /// Pods of theirs that are ready, and may not count as running yet.
+    pub doubts: Vec<(ObjectId, Doubt)>,
     /// What is not as it was applied.
     pub drift: Vec<Drift>,
     /// When to put that right, if not now.
@@ -118,7 +120,9 @@ fn see(inventory: &Inventory, observed: &Observed) -> Sight {
         if seen.fingerprint != held.fingerprint {
             sight.drift.push(Drift { id: id.clone(), by: seen.other_manager, gone: false });
         }
-        if seen.health.state != HealthState::Current {
+        if seen.health.state == HealthState::Current {
+            sight.doubts.extend(observed.doubts(id));
+        } else {
             let refusal = seen.refusal.map(|trouble| (id.clone(), trouble));
             let troubles = observed.troubles(id).into_iter().chain(refusal);
             sight.troubles.extend(troubles.map(|(of, trouble)| Plight { of, trouble }));

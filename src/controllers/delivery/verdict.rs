@@ -4,11 +4,14 @@ use std::{borrow::Cow, time::Duration};
 
 use jiff::Timestamp;
 
-use super::look::Sight;
+use super::look::{Plight, Sight};
 use crate::{
     api::{AppliedArtifact, Condition, ConditionStatus, condition_type, reason},
     chart_store::DeploymentState,
-    cluster_plane::health::HealthState,
+    cluster_plane::{
+        health::{Doubt, HealthState},
+        objects::ObjectId,
+    },
     controllers::outcome::{Halt, HaltKind},
 };
 
@@ -61,7 +64,9 @@ pub struct Known<'a> {
 pub fn verdict(sight: &Sight, known: Known<'_>, now: Timestamp) -> Verdict {
     let was_healthy = matches!(known.recorded, Some(DeploymentState::Healthy | DeploymentState::Degraded));
     let ill: Vec<_> = sight.objects.iter().filter(|(_, health)| health.state != HealthState::Current).collect();
-    if ill.is_empty() && !sight.drift.iter().any(|drift| drift.gone) {
+    // What was healthy once has shown that it runs.
+    let doubts: Vec<_> = sight.doubts.iter().filter(|(_, doubt)| !was_healthy && doubt.stands(now)).collect();
+    if ill.is_empty() && doubts.is_empty() && !sight.drift.iter().any(|drift| drift.gone) {
         return Verdict {
             healthy: true,
             reason: reason::SUCCEEDED.into(),
@@ -71,6 +76,7 @@ pub fn verdict(sight: &Sight, known: Known<'_>, now: Timestamp) -> Verdict {
         };
     }
     let mut named: Vec<_> = sight.troubles.iter().map(|trouble| trouble.to_string()).collect();
+    named.extend(doubts.iter().map(|(pod, doubt)| in_words(pod, doubt)));
     named.extend(ill.iter().map(|(id, health)| format!("{id}: {}", health.message)));
     named.extend(sight.drift.iter().filter(|drift| drift.gone).map(ToString::to_string));
     let more = named.len().saturating_sub(NAMED);
@@ -79,7 +85,9 @@ pub fn verdict(sight: &Sight, known: Known<'_>, now: Timestamp) -> Verdict {
     if more > 0 {
         message = format!("{message}; and {more} more");
     }
-    let trouble: Option<Cow<'static, str>> = sight.troubles.first().map(|plight| plight.trouble.reason.clone().into());
+    let of_pods = sight.troubles.iter().map(|plight| &plight.trouble).chain(doubts.iter().map(|(_, it)| &it.trouble));
+    let trouble = of_pods.map(|trouble| trouble.reason.clone()).find(|reason| reason != reason::PROGRESSING);
+    let trouble: Option<Cow<'static, str>> = trouble.map(Cow::from);
     let failed = ill.iter().any(|(_, health)| health.state == HealthState::Failed);
     if was_healthy {
         let left = BLINK.checked_sub(unhealthy_for(known.conditions, now)).filter(|left| !left.is_zero());
@@ -92,6 +100,7 @@ pub fn verdict(sight: &Sight, known: Known<'_>, now: Timestamp) -> Verdict {
             again: left.filter(|_| !lasts),
         };
     }
+    let settles = doubts.iter().filter_map(|(_, doubt)| doubt.until).map(|until| passed(now, until)).min();
     let since = known.applied.map_or(now, |applied| applied.at);
     let left = known.timeout.checked_sub(passed(since, now)).filter(|left| !left.is_zero());
     match left.filter(|_| !failed) {
@@ -100,7 +109,7 @@ pub fn verdict(sight: &Sight, known: Known<'_>, now: Timestamp) -> Verdict {
             reason: trouble.unwrap_or(reason::PROGRESSING.into()),
             message,
             state: None,
-            again: Some(left),
+            again: Some(settles.map_or(left, |settles| settles.min(left))),
         },
         None => Verdict {
             healthy: false,
@@ -110,9 +119,13 @@ pub fn verdict(sight: &Sight, known: Known<'_>, now: Timestamp) -> Verdict {
                 false => format!("not healthy within {} s: {message}", known.timeout.as_secs()),
             },
             state: Some(DeploymentState::Failed),
-            again: None,
+            again: settles,
         },
     }
+}
+
+fn in_words(pod: &ObjectId, doubt: &Doubt) -> String {
+    Plight { of: pod.clone(), trouble: doubt.trouble.clone() }.to_string()
 }
 
 /// How long it has been said to be unhealthy.
@@ -130,7 +143,7 @@ mod tests {
     use super::*;
     use crate::{
         cluster_plane::{
-            health::{Health, HealthState, Trouble},
+            health::{Doubt, Health, HealthState, Trouble},
             objects::ObjectId,
         },
         controllers::delivery::look::Plight,
@@ -215,6 +228,31 @@ mod tests {
         let trouble =
             judge(&sight(HealthState::InProgress, Some("CrashLoopBackOff")), DeploymentState::Healthy, &[], 1000);
         assert_eq!(trouble.state, Some(DeploymentState::Degraded));
+    }
+
+    #[test]
+    fn what_only_starts_is_not_healthy_for_the_first_time() {
+        let mut sight = sight(HealthState::Current, None);
+        let doubt = |until: Option<i64>, reason: &str| {
+            let trouble = Trouble { reason: reason.into(), message: "it just began".into(), container: None };
+            (id("Pod", "web-1"), Doubt { until: until.map(at), trouble })
+        };
+        sight.doubts = vec![doubt(Some(15), reason::PROGRESSING)];
+        let verdict = judge(&sight, DeploymentState::Applied, &[], 5);
+        assert_eq!((verdict.healthy, verdict.state, &*verdict.reason), (false, None, reason::PROGRESSING));
+        assert_eq!(verdict.again, Some(Duration::from_secs(10)), "then it has run for long enough");
+        assert!(
+            verdict.message.starts_with("Pod web-1 in namespace shop: Progressing: it just"),
+            "{}",
+            verdict.message
+        );
+        assert!(judge(&sight, DeploymentState::Applied, &[], 15).healthy);
+        assert!(judge(&sight, DeploymentState::Healthy, &[], 5).healthy, "it has shown that it runs");
+
+        sight.doubts = vec![doubt(None, reason::PROGRESSING), doubt(Some(605), "CrashLoopBackOff")];
+        let verdict = judge(&sight, DeploymentState::Applied, &[], 600);
+        assert_eq!((&*verdict.reason, verdict.state), ("CrashLoopBackOff", Some(DeploymentState::Failed)));
+        assert_eq!(verdict.again, Some(Duration::from_secs(5)), "it may still come to run");
     }
 
     #[test]
