@@ -6,6 +6,7 @@ mod changed_by;
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod clusters;
+mod crowds;
 mod deliveries;
 mod everywhere;
 mod fleet;

@@ -26,7 +26,7 @@ pub enum WorkerError {
         source: std::io::Error,
     },
     /// It took longer than allowed and was killed.
-    #[error("no answer within {} s: the renderer was stopped (look for an endless loop in a template)", .0.as_secs())]
+    #[error("no answer within {} s: the renderer was stopped (look for an endless loop in a template, or divide an overlay of thousands of objects)", .0.as_secs())]
     Timeout(Duration),
     /// It died, or answered something that is no answer.
     #[error("the renderer stopped unexpectedly: {0}")]
