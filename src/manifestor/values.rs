@@ -51,6 +51,12 @@ pub(super) fn values_yaml(input: &ChartInput<'_>, ports: &[ContainerPort], probe
             json!(probes),
         ),
         entry(
+            "minReadySeconds",
+            "Seconds a pod has to be ready until it counts and the next one is replaced. Left open, 10 without a readiness\n\
+             probe, since every container is ready then that merely starts, and 0 with one.",
+            Value::Null,
+        ),
+        entry(
             "resources",
             "Compute resources of the container.",
             json!(workload.resources.clone().unwrap_or_default()),

@@ -139,6 +139,22 @@ fn the_user_has_the_last_word() {
 }
 
 #[test]
+fn a_pod_that_no_probe_vouches_for_has_to_stay_ready_to_count() {
+    let seconds = |name, values: Value| {
+        let objects = ChartDir::new(&sample(name).chart()).template(&values).unwrap();
+        of_kind(&objects, "Deployment").unwrap()["spec"].get("minReadySeconds").cloned()
+    };
+    assert_eq!(seconds("no EXPOSE", json!({})), Some(json!(10)));
+    assert_eq!(seconds("HEALTHCHECK", json!({})), None);
+    let probe = json!({"probes": {"readiness": {"exec": {"command": ["true"]}}}});
+    assert_eq!(seconds("no EXPOSE", probe), None, "a probe that comes with an overlay counts");
+    for name in ["no EXPOSE", "HEALTHCHECK"] {
+        assert_eq!(seconds(name, json!({"minReadySeconds": 3})), Some(json!(3)));
+        assert_eq!(seconds(name, json!({"minReadySeconds": 0})), None);
+    }
+}
+
+#[test]
 fn what_kubernetes_would_refuse_is_a_sentence() {
     let refused = |workload: Value| {
         let workload: Workload = serde_json::from_value(workload).unwrap();
@@ -165,6 +181,7 @@ fn a_wrong_value_is_refused_with_its_path() {
     for (values, path) in [
         (json!({"replicas": "three"}), "/replicas"),
         (json!({"replica": 3}), "replica"),
+        (json!({"minReadySeconds": 600}), "/minReadySeconds"),
         (json!({"config": {"PORT": 8080}}), "/config/PORT"),
         (json!({"image": {"digest": "latest"}}), "/image/digest"),
         (json!({"resources": {"limits": {"memory": "much"}}}), "/resources/limits/memory"),
