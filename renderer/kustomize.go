@@ -186,7 +186,7 @@ type kustomizer struct {
 	loaded resmap.ResMap
 }
 
-// configMapKey is what Kubernetes allows as a key; keys are used as file names.
+// configMapKey is what Kubernetes allows as a key.
 var configMapKey = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)
 
 // checkRequest refuses what kustomize would not refuse clearly.
@@ -297,9 +297,11 @@ func (k *kustomizer) files(upTo stage) (map[string]string, error) {
 			return nil, err
 		}
 		args := types.ConfigMapArgs{GeneratorArgs: types.GeneratorArgs{Name: c.Name, Behavior: c.Behavior, Namespace: namespace}}
-		for _, key := range slices.Sorted(maps.Keys(c.Data)) {
-			// Files, not literals: kustomize strips quotes from literals.
-			file := fmt.Sprintf("configmaps/%d/%s", i, key)
+		for j, key := range slices.Sorted(maps.Keys(c.Data)) {
+			// Files, not literals: kustomize strips quotes from literals. And not
+			// named after the key: Flux drops files of certain names (*.zip,
+			// .gitignore), and obeys a .sourceignore.
+			file := fmt.Sprintf("configmaps/%d/%d", i, j)
 			out[file] = c.Data[key]
 			args.FileSources = append(args.FileSources, key+"="+file)
 		}

@@ -132,6 +132,15 @@ func TestConfigMaps(t *testing.T) {
 			"patches": []m{{"target": m{"kind": "ConfigMap", "name": "new"}, "patch": "- {op: add, path: /data/l, value: w}"}}})
 		wantText(t, r.Manifest, "l: w")
 	})
+	t.Run("keys name no files", func(t *testing.T) {
+		r := built(t, m{"configMaps": []m{{"name": "new", "data": m{"site.zip": "v", ".sourceignore": "*"}}}})
+		wantText(t, r.Manifest, "site.zip: v", ".sourceignore: '*'")
+		for name := range r.Files {
+			if strings.Contains(name, "site.zip") || strings.Contains(name, ".sourceignore") {
+				t.Errorf("Flux does not take %s as it is", name)
+			}
+		}
+	})
 	t.Run("bytes are kept", func(t *testing.T) {
 		for _, value := range []string{"", "\"quoted\"", "'single'", "a=b", " spaces ", "yes", "0644", "null", "line\n", "two\nlines", "crlf\r\nline", "tab\t", "☃ 🚢", "---\na: b", "# x", "{{ x }}", "\x00\x01"} {
 			r := built(t, m{"configMaps": []m{{"name": "new", "data": m{"k": value}}}})

@@ -38,7 +38,7 @@ import (
 const (
 	// outputVersion is raised whenever equal input gives other bytes than
 	// before, a new version of a library included.
-	outputVersion = "1"
+	outputVersion = "2"
 	// helmVersion is the version of the Helm library.
 	helmVersion = "v4.3.1"
 	// kustomizeVersion is the release of kustomize with the same library.
