@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, Read},
+    path::Path,
 };
 
 use flate2::{Compression, GzBuilder, read::GzDecoder};
@@ -52,6 +53,27 @@ pub fn unpack(package: &[u8], max: u64) -> io::Result<BTreeMap<String, Vec<u8>>>
     Ok(files)
 }
 
+/// One file of a package, of at most `max` bytes; none where there is no such file. The others are passed over.
+///
+/// # Errors
+/// What is no tar.gz, or a file that is larger.
+pub fn file(package: &[u8], name: &str, max: u64) -> io::Result<Option<Vec<u8>>> {
+    for entry in tar::Archive::new(GzDecoder::new(package)).entries()? {
+        let mut entry = entry?;
+        if !entry.header().entry_type().is_file() || *entry.path()? != *Path::new(name) {
+            continue;
+        }
+        if entry.size() > max {
+            let message = format!("{name} has {} bytes, more than {max}", entry.size());
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        }
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes)?;
+        return Ok(Some(bytes));
+    }
+    Ok(None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +94,15 @@ mod tests {
         assert_eq!(unpack(&packed, 1 << 20).unwrap(), files);
         assert_eq!(unpack(&packed, 1000).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         assert!(unpack(b"no archive", 1000).is_err());
+    }
+
+    #[test]
+    fn one_file_is_found_among_others() {
+        let packed = pack(&BTreeMap::from([("a/c.yaml".to_owned(), "one"), ("c.yaml".to_owned(), "three")])).unwrap();
+        assert_eq!(file(&packed, "c.yaml", 5).unwrap().unwrap(), b"three");
+        assert_eq!(file(&packed, "d.yaml", 5).unwrap(), None);
+        assert_eq!(file(&packed, "c.yaml", 4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert!(file(b"no archive", "c.yaml", 5).is_err());
     }
 
     #[test]

@@ -9,7 +9,6 @@ use anyhow::Context;
 use super::output;
 use crate::{
     chart_store::{self, ChartStore, RenderedRecord},
-    digest::Digest,
     image_harbor::{self, ImageHarbor, read_to_vec},
     overlay::artifact,
     release::{ApplicationKey, ReleaseRecord},
@@ -75,7 +74,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         What::Overlay { application, environment, place } => {
             let key = ApplicationKey::new(&place.namespace, application);
             let rendered = rendered(&charts, &key, environment).await?;
-            let manifests = manifests(harbor.as_ref(), &rendered.artifact).await?;
+            let manifests = artifact::final_yaml(harbor.as_ref(), &rendered.artifact).await?;
             match &place.output {
                 Some(path) => write(path, &manifests)?,
                 None => output::print(&manifests)?,
@@ -118,14 +117,6 @@ pub(super) async fn rendered(
 ) -> anyhow::Result<RenderedRecord> {
     let record = charts.environment(key, environment).await?.filter(|record| !record.removed);
     record.and_then(|record| record.rendered).with_context(|| format!("nothing is rendered of {key} for {environment}"))
-}
-
-/// The manifests of an artifact, as YAML.
-pub(super) async fn manifests(harbor: &dyn ImageHarbor, artifact: &Digest) -> anyhow::Result<Vec<u8>> {
-    let manifest = read_to_vec(harbor, artifact, MAX_SIZE).await?;
-    let yaml = artifact::final_yaml(&manifest)
-        .with_context(|| format!("the artifact {artifact} has no layer of manifests"))?;
-    Ok(read_to_vec(harbor, &yaml, MAX_SIZE).await?)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

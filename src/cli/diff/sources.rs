@@ -18,7 +18,10 @@ use crate::{
     cli::{export, renderer},
     digest::Digest,
     image_harbor::{ImageHarbor, read_to_vec},
-    overlay::renderer::{HelmRelease, RenderRequest, Renderer},
+    overlay::{
+        artifact,
+        renderer::{HelmRelease, RenderRequest, Renderer},
+    },
     release::{ApplicationKey, Release},
     tgz,
 };
@@ -81,7 +84,7 @@ impl Sources {
 
     async fn environment(&self, side: &Side, environment: &str) -> anyhow::Result<Content> {
         let rendered = export::rendered(&self.charts, &self.key, environment).await?;
-        let yaml = String::from_utf8(export::manifests(self.harbor.as_ref(), &rendered.artifact).await?)?;
+        let yaml = String::from_utf8(artifact::final_yaml(self.harbor.as_ref(), &rendered.artifact).await?)?;
         let objects = manifests::objects(&yaml).context("the rendered manifests cannot be read")?;
         let release = match &rendered.version {
             Some(version) => self.charts.release(&self.key, version).await?.map(|record| record.release),

@@ -11,13 +11,8 @@ use crate::{
         variables,
     },
     controllers::{context::Context, outcome::Halt},
-    image_harbor,
-    overlay::artifact,
+    overlay::artifact::{self, ArtifactError},
 };
-
-/// The largest manifest of an artifact that is read, and the largest final YAML, in bytes.
-const MAX_MANIFEST: u64 = 4 * 1024 * 1024;
-const MAX_YAML: u64 = 64 * 1024 * 1024;
 
 /// The objects, with the cluster's variables in their places, and the Secrets that go with them.
 pub async fn read(
@@ -27,17 +22,12 @@ pub async fn read(
     wanted: &Wanted,
     inputs: &Inputs,
 ) -> Result<Vec<DesiredObject>, Halt> {
-    let harbor = context.harbor.as_ref();
     // A digest is no right to read what it names: the artifact has to be this application's own.
     if !context.chart_store.is_linked(&request.key, &wanted.artifact).await? {
         let message = format!("the artifact {} is none of application {}'s", wanted.artifact, request.key);
         return Err(Halt::stalled(reason::INVALID_SPEC, message));
     }
-    let manifest = image_harbor::read_to_vec(harbor, &wanted.artifact, MAX_MANIFEST).await?;
-    let yaml = artifact::final_yaml(&manifest).ok_or_else(|| {
-        Halt::stalled(reason::INTERNAL, format!("the artifact {} holds no manifests", wanted.artifact))
-    })?;
-    let yaml = image_harbor::read_to_vec(harbor, &yaml, MAX_YAML).await?;
+    let yaml = artifact::final_yaml(context.harbor.as_ref(), &wanted.artifact).await?;
     let invalid = |error: String| Halt::stalled(reason::INVALID_SPEC, error);
     let yaml = String::from_utf8(yaml).map_err(|error| invalid(error.to_string()))?;
     let mut objects = objects::read(&yaml).map_err(|error| invalid(error.to_string()))?;
@@ -48,6 +38,15 @@ pub async fn read(
     let namespace = &request.object.spec.target_namespace;
     objects.extend(inputs.secrets.iter().map(|secret| as_object(secret, namespace)));
     Ok(objects)
+}
+
+impl From<ArtifactError> for Halt {
+    fn from(error: ArtifactError) -> Self {
+        match error {
+            ArtifactError::Harbor(error) => error.into(),
+            error => Self::stalled(reason::INTERNAL, error.to_string()),
+        }
+    }
 }
 
 /// A Secret that is copied along, as an object like all others.
