@@ -113,13 +113,21 @@ impl Default for DeliveryPolicy {
     }
 }
 
+impl EnvironmentOverlay {
+    /// The namespace that its objects go to.
+    pub fn target_namespace(&self) -> String {
+        self.spec.target_namespace.clone().or_else(|| self.metadata.namespace.clone()).unwrap_or_default()
+    }
+}
+
 /// Who applies an overlay to clusters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeliveryMode {
     /// The plane.
     #[default]
     Apply,
-    /// Others do, from the published artifact: Flux, Argo CD, kubectl. What the plane had applied stays.
+    /// Others do, from the published artifact: Flux, Argo CD, kubectl. What the plane had applied stays. Clusters that
+    /// match are given the pull Secret in the target namespace, and nothing else.
     None,
 }
 

@@ -20,7 +20,7 @@ use kube::{
 use tokio::sync::watch;
 
 use crate::{
-    api::{Delivery, EphemeralCluster},
+    api::{Delivery, EnvironmentOverlay, EphemeralCluster},
     cluster_plane::ClusterKey,
     release::ClusterRef,
 };
@@ -33,6 +33,8 @@ type Guarded<K> = DeserializeGuard<K>;
 pub struct Caches {
     /// Whether namespaces are looked at: not by a plane that is kept to one.
     looks_at_namespaces: bool,
+    /// Every overlay.
+    pub overlays: Cache<Guarded<EnvironmentOverlay>>,
     /// Every cluster.
     pub clusters: Cache<Guarded<EphemeralCluster>>,
     /// Every delivery.
@@ -119,6 +121,7 @@ impl Caches {
     pub fn new(namespace: Option<&str>) -> Self {
         Self {
             looks_at_namespaces: namespace.is_none(),
+            overlays: Cache::default(),
             clusters: Cache::default(),
             deliveries: Cache::default(),
             namespaces: Cache::default(),
@@ -132,7 +135,7 @@ impl Caches {
 
     /// Waits until all has been seen once. Before, what is missing may only not have been seen yet.
     pub async fn ready(&self) {
-        tokio::join!(self.clusters.ready(), self.deliveries.ready());
+        tokio::join!(self.overlays.ready(), self.clusters.ready(), self.deliveries.ready());
         if self.looks_at_namespaces {
             self.namespaces.ready().await;
         }
@@ -155,10 +158,14 @@ impl Caches {
         found.0.as_ref().ok().cloned()
     }
 
+    /// The overlays that are chosen.
+    pub fn overlays(&self, is_chosen: impl Fn(&EnvironmentOverlay) -> bool) -> Vec<Arc<Guarded<EnvironmentOverlay>>> {
+        chosen(&self.overlays.store, is_chosen)
+    }
+
     /// The deliveries that are chosen.
-    pub fn deliveries(&self, chosen: impl Fn(&Delivery) -> bool) -> Vec<Arc<Guarded<Delivery>>> {
-        let is_chosen = |object: &Arc<Guarded<Delivery>>| object.0.as_ref().is_ok_and(&chosen);
-        self.deliveries.store.state().into_iter().filter(is_chosen).collect()
+    pub fn deliveries(&self, is_chosen: impl Fn(&Delivery) -> bool) -> Vec<Arc<Guarded<Delivery>>> {
+        chosen(&self.deliveries.store, is_chosen)
     }
 
     /// The names of all namespaces.
@@ -171,6 +178,14 @@ impl Caches {
         let namespace = self.namespaces.store.get(&ObjectRef::new(name));
         namespace.map(|namespace| namespace.labels().clone()).unwrap_or_default()
     }
+}
+
+fn chosen<K>(store: &Store<Guarded<K>>, is_chosen: impl Fn(&K) -> bool) -> Vec<Arc<Guarded<K>>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    let is_chosen = |object: &Arc<Guarded<K>>| object.0.as_ref().is_ok_and(&is_chosen);
+    store.state().into_iter().filter(is_chosen).collect()
 }
 
 fn readable<K>(store: &Store<Guarded<K>>) -> Vec<K>
@@ -192,7 +207,7 @@ mod tests {
         let waiting: Vec<_> = (0..3).map(|_| caches.ready().boxed()).collect();
         let mut waiting = future::join_all(waiting);
         assert!((&mut waiting).now_or_never().is_none());
-        for listed in [caches.clusters.filler().1, caches.deliveries.filler().1] {
+        for listed in [caches.overlays.filler().1, caches.clusters.filler().1, caches.deliveries.filler().1] {
             listed.hear(&watcher::Event::<()>::InitDone);
         }
         waiting.await;
@@ -202,7 +217,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_waits_for_a_cache_that_is_not_filled_any_more() {
         let caches = Caches::new(Some("shop"));
-        drop((caches.clusters.filler(), caches.deliveries.filler()));
+        drop((caches.overlays.filler(), caches.clusters.filler(), caches.deliveries.filler()));
         caches.ready().await;
     }
 }

@@ -52,9 +52,10 @@ pub async fn run(
     let (uploads, upload_changes) = watched::<ImageUpload>(&context, uncached(), vec![told]);
     let [(told, charts_for_uploads), (also_told, charts_for_overlays)] = bells();
     let (charts, chart_changes) = watched::<HelmChart>(&context, uncached(), vec![told, also_told]);
-    let [(told, overlays_for_uploads)] = bells();
-    let (overlays, overlay_changes) = watched::<EnvironmentOverlay>(&context, uncached(), vec![told]);
     let caches = &context.caches;
+    let [(told, overlays_for_uploads), (also_told, overlays_for_clusters)] = bells();
+    let room = (caches.overlays.store(), caches.overlays.filler());
+    let (overlays, overlay_changes) = watched::<EnvironmentOverlay>(&context, room, vec![told, also_told]);
     let [(told, clusters_for_overlays), (also_told, clusters_for_deliveries)] = bells();
     let room = (caches.clusters.store(), caches.clusters.filler());
     let (clusters, cluster_changes) = watched::<EphemeralCluster>(&context, room, vec![told, also_told]);
@@ -109,8 +110,11 @@ pub async fn run(
             clusters::overlays_about(&of_namespace, &with_clusters, &namespace)
         });
 
-    let of_secret = clusters.clone();
+    let (of_overlay, of_secret) = (clusters.clone(), clusters.clone());
     let cluster_controller = Controller::for_stream(cluster_changes, clusters)
+        .reconcile_on(
+            clusters::left_to_others(overlays_for_clusters).flat_map(move |_| stream::iter(everything(&of_overlay))),
+        )
         .reconcile_on(deliveries_for_clusters.filter_map(|told| future::ready(clusters::cluster_of(&told.object))))
         .watches_stream(clusters::secrets(&context), move |secret| clusters::reached_with(&of_secret, &secret));
 

@@ -10,7 +10,11 @@ use crate::{
     api::{ClusterDeletionPolicy, DeletionPolicy, Delivery, EphemeralCluster, reason},
     chart_store::DeploymentState,
     cluster_plane::{Cluster, ClusterKey, Standing, credential, remove},
-    controllers::{context::Context, ephemeral_cluster::EphemeralClusterExt, outcome::Halt},
+    controllers::{
+        context::Context,
+        ephemeral_cluster::{EphemeralClusterExt, pull_secrets},
+        outcome::Halt,
+    },
 };
 
 /// How a delivery ends.
@@ -56,8 +60,9 @@ pub async fn retire(context: &Context, object: &Delivery) -> Result<(), Halt> {
         End::Lost(why) => history.end(DeploymentState::Lost, &why).await?,
         End::Leave(why) => history.end(DeploymentState::Removed, &why).await?,
         End::Remove => {
-            if let Some(Standing::Here(cluster)) = &standing {
-                take_away(context, &request, cluster).await?;
+            if let Some(Standing::Here(reached)) = &standing {
+                let pulled_in = cluster.map(|cluster| pull_secrets::wanted(context, &cluster)).unwrap_or_default();
+                take_away(context, &request, reached, &pulled_in).await?;
             }
             history.end(DeploymentState::Removed, "its objects were deleted").await?;
         }
@@ -114,7 +119,14 @@ fn by_standing(object: &Delivery, cluster: &EphemeralCluster, standing: &Standin
     }
 }
 
-async fn take_away(context: &Context, request: &Request<'_>, cluster: &Cluster) -> Result<(), Halt> {
+/// Deletes what is there, and the pull Secret unless something else in the namespace pulls with it: what others bring to
+/// the namespaces given does.
+async fn take_away(
+    context: &Context,
+    request: &Request<'_>,
+    cluster: &Cluster,
+    pulled_in: &BTreeSet<String>,
+) -> Result<(), Halt> {
     let object = request.object;
     let status = object.status.clone().unwrap_or_default();
     let inventory = bring::inventory(context, &status).await?;
@@ -130,7 +142,7 @@ async fn take_away(context: &Context, request: &Request<'_>, cluster: &Cluster) 
     };
     // Whoever brought it before this is among those that are looked at; whoever brings it after this makes it anew.
     let _taking = cluster.taking_credentials().await;
-    if context.caches.deliveries(shares).is_empty() {
+    if !pulled_in.contains(&spec.target_namespace) && context.caches.deliveries(shares).is_empty() {
         cluster.provisions().forget();
         credential::withdraw(cluster, context.chart_store.plane(), &spec.target_namespace).await?;
     }

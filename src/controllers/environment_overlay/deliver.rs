@@ -33,7 +33,6 @@ pub struct Progress {
 /// Ends the deliveries that are not to be any more: whatever the overlay comes to render, they end.
 pub async fn withdraw(context: &Context, object: &EnvironmentOverlay) -> Result<(), Halt> {
     context.caches.ready().await;
-    let namespace = object.namespace().unwrap_or_default();
     for delivery in of_overlay(context, object).iter().filter_map(|delivery| delivery.0.as_ref().ok()) {
         let wanted = &delivery.spec.cluster;
         // What a cluster's object that cannot be read would say is not known.
@@ -42,7 +41,7 @@ pub async fn withdraw(context: &Context, object: &EnvironmentOverlay) -> Result<
                 || context.caches.cluster(&(wanted.namespace.clone(), wanted.name.clone())).is_some_and(|cluster| {
                     // Nor which one it is, until it was asked.
                     let uid = cluster.status.as_ref().and_then(|status| status.cluster_uid.as_ref());
-                    is_for(object, &cluster, context, &namespace) && uid.is_none_or(|uid| *uid == wanted.uid)
+                    is_for(object, &cluster, context) && uid.is_none_or(|uid| *uid == wanted.uid)
                 }));
         if !stays {
             end(context, object, delivery).await?;
@@ -61,7 +60,7 @@ pub async fn deliver(
     context.caches.ready().await;
     let namespace = object.namespace().unwrap_or_default();
     let clusters = context.caches.clusters();
-    let matching = clusters.iter().filter(|cluster| is_for(object, cluster, context, &namespace)).collect::<Vec<_>>();
+    let matching = clusters.iter().filter(|cluster| is_for(object, cluster, context)).collect::<Vec<_>>();
     let wanted: BTreeMap<String, DeliverySpec> = match object.spec.delivery.mode {
         DeliveryMode::Apply => {
             let specs = matching.iter().filter_map(|cluster| spec(object, cluster, artifact, version));
@@ -128,9 +127,10 @@ fn of_overlay(context: &Context, object: &EnvironmentOverlay) -> Vec<Arc<Deseria
 }
 
 /// Whether an overlay goes to a cluster, as far as both say.
-fn is_for(object: &EnvironmentOverlay, cluster: &EphemeralCluster, context: &Context, namespace: &str) -> bool {
+pub fn is_for(object: &EnvironmentOverlay, cluster: &EphemeralCluster, context: &Context) -> bool {
+    let namespace = object.namespace().unwrap_or_default();
     let ends = cluster.metadata.deletion_timestamp.is_some() || cluster.expired(Timestamp::now()).is_some();
-    !ends && selects(object, cluster) && admission::admits(&context.caches, cluster, namespace)
+    !ends && selects(object, cluster) && admission::admits(&context.caches, cluster, &namespace)
 }
 
 fn selects(object: &EnvironmentOverlay, cluster: &EphemeralCluster) -> bool {
@@ -149,7 +149,6 @@ fn spec(
 ) -> Option<DeliverySpec> {
     let uid = cluster.status.as_ref()?.cluster_uid.clone()?;
     let policy = &object.spec.delivery;
-    let own_namespace = object.namespace().unwrap_or_default();
     Some(DeliverySpec {
         application: object.spec.application.clone(),
         environment: object.spec.environment.clone(),
@@ -157,7 +156,7 @@ fn spec(
         artifact: artifact.digest,
         version: version.map(str::to_owned),
         images: artifact.images.iter().filter_map(|image| image.digest).collect(),
-        target_namespace: object.spec.target_namespace.clone().unwrap_or(own_namespace),
+        target_namespace: object.target_namespace(),
         secrets: policy.secrets.clone(),
         drift_policy: policy.drift_policy,
         on_failure: policy.on_failure,

@@ -6,6 +6,8 @@ mod deliver;
 mod render;
 mod select;
 
+pub use deliver::is_for;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use kube::ResourceExt;

@@ -1,12 +1,13 @@
 //! `EphemeralCluster`: a cluster is connected, watched, and let go.
 //!
-//! connect → identify → expire → give it a credential → renew its Lease → count. Every heartbeat is one such run: what
+//! connect → identify → expire → give it a credential → renew its Lease → hand out pull Secrets → count. Every heartbeat is one such run: what
 //! has not changed is not written, but for the Lease.
 
 pub mod admission;
 mod connect;
 pub mod credential;
 mod lease;
+pub mod pull_secrets;
 mod retire;
 
 use std::{sync::Arc, time::Duration};
@@ -90,6 +91,12 @@ impl Reconcile for EphemeralCluster {
         let next = until_expiry(self, Timestamp::now()).map_or(HEARTBEAT, |left| left.min(HEARTBEAT));
         context.caches.ready().await;
         let mut message = format!("Kubernetes {} answers", cluster.version());
+        if status.credential.is_some() {
+            let problems = pull_secrets::provide(context, self, &cluster).await?;
+            if !problems.is_empty() {
+                message = format!("{message}; pods cannot pull everywhere: {}", problems.join("; "));
+            }
+        }
         if admission::is_kept_to_itself(&context.caches, self) {
             let limit =
                 "; only overlays of its own namespace are delivered there until an administrator labels that namespace";

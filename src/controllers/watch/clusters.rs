@@ -25,7 +25,7 @@ use super::{
     within,
 };
 use crate::{
-    api::{Delivery, EnvironmentOverlay, EphemeralCluster, overlay_name},
+    api::{Delivery, DeliveryMode, EnvironmentOverlay, EphemeralCluster, overlay_name},
     controllers::context::Context,
 };
 
@@ -66,6 +66,26 @@ fn significance(object: &Guarded<EphemeralCluster>) -> u64 {
         }
     }
     hasher.finish()
+}
+
+/// Overlays that others are to apply, as they come and change: their pods pull with the credentials of clusters.
+pub fn left_to_others(
+    changes: impl Stream<Item = Told<Guarded<EnvironmentOverlay>>> + Send,
+) -> impl Stream<Item = Told<Guarded<EnvironmentOverlay>>> + Send {
+    let mut known = HashMap::new();
+    changes.filter(move |told| {
+        let uid = told.object.uid().unwrap_or_default();
+        let is_left =
+            told.object.0.as_ref().is_ok_and(|overlay| overlay.spec.delivery.mode == DeliveryMode::None) && !told.gone;
+        let is_news = match is_left {
+            true => known.insert(uid, told.object.meta().generation) != Some(told.object.meta().generation),
+            false => {
+                known.remove(&uid);
+                false
+            }
+        };
+        future::ready(is_news)
+    })
 }
 
 /// Deliveries whose objects have changed in their clusters.
@@ -211,6 +231,7 @@ fn chosen(
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
     use serde_json::json;
 
     use super::*;
@@ -235,6 +256,7 @@ mod tests {
         assert_ne!(significance(&cluster(json!({"clusterUID": "v", "conditions": reachable("True")}))), base);
         assert_ne!(significance(&cluster(json!({"clusterUID": "u", "conditions": reachable("False")}))), base);
     }
+
     #[tokio::test]
     async fn what_makes_no_difference_is_not_told_and_what_is_gone_is_forgotten() {
         let told = |status, gone| Told { object: Arc::new(cluster(status)), gone };
@@ -276,5 +298,28 @@ mod tests {
         };
         assert_eq!(about("shop"), ["shop"]);
         assert_eq!(about("fleet"), ["blog", "shop"]);
+    }
+
+    #[test]
+    fn clusters_hear_of_overlays_that_others_apply_once_for_each_change() {
+        let told = |mode: &str, generation: i64, gone: bool| {
+            let object = json!({
+                "apiVersion": "orbit.k8or.io/v1alpha1", "kind": "EnvironmentOverlay",
+                "metadata": {"name": "web.prod", "namespace": "shop", "uid": "u", "generation": generation},
+                "spec": {"application": "web", "environment": "prod", "delivery": {"mode": mode}},
+            });
+            Told { object: Arc::new(serde_json::from_value(object).unwrap()), gone }
+        };
+        let changes = [
+            told("Apply", 1, false),
+            told("None", 2, false),
+            told("None", 2, false),
+            told("None", 3, false),
+            told("Apply", 4, false),
+            told("None", 4, true),
+        ];
+        let heard = left_to_others(stream::iter(changes)).map(|told| told.object.meta().generation);
+        let heard: Vec<_> = heard.collect().now_or_never().unwrap();
+        assert_eq!(heard, [Some(2), Some(3)]);
     }
 }

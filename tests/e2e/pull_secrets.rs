@@ -1,0 +1,85 @@
+//! What pods pull with where others than the plane apply overlays (`delivery.mode: None`).
+
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams, PostParams},
+    runtime::wait::await_condition,
+};
+use orbit_plane::api::{ConditionStatus, Delivery, EnvironmentOverlay, EphemeralCluster, PULL_SECRET, condition_type};
+use serde_json::json;
+
+use crate::{
+    cluster::with_namespace,
+    fleet::{Fleet, config_map},
+    plane::condition,
+};
+
+/// The credential of the cluster `here`, beside its object.
+const ISSUED: &str = "here-orbit-pull";
+
+#[tokio::test]
+async fn clusters_are_given_what_pods_pull_with_also_where_others_apply() {
+    with_namespace(|client, namespace| async move {
+        let fleet = Fleet::of(client.clone(), &namespace).await;
+        let secrets: Api<Secret> = Api::namespaced(client, &namespace);
+        let issued = secrets.get(ISSUED).await.unwrap();
+        fleet.overlay("web", &[&config_map("one", "1")], json!({"delivery": {"mode": "None"}})).await;
+        until_pulled_with(&fleet, &secrets, &issued).await;
+        fleet.plane.until_ready::<EnvironmentOverlay>("web.dev").await;
+        let deliveries = fleet.plane.api::<Delivery>().list(&ListParams::default()).await.unwrap().items;
+        assert!(deliveries.is_empty() && fleet.value("one").await.is_none(), "nothing else comes: {deliveries:?}");
+
+        // What the plane delivers to the same namespace does not take it away when it ends.
+        let there = secrets.get(PULL_SECRET).await.unwrap();
+        fleet.overlay("cart", &[&config_map("two", "2")], json!({})).await;
+        fleet.until_delivered("cart").await;
+        fleet.plane.delete::<EnvironmentOverlay>("cart.dev").await;
+        fleet.plane.until_gone::<Delivery>(&fleet.delivery("cart", "here")).await;
+        assert_eq!(secrets.get(PULL_SECRET).await.unwrap().uid(), there.uid());
+
+        // The next credential follows.
+        secrets.delete(ISSUED, &DeleteParams::default()).await.unwrap();
+        let uid = issued.uid();
+        let another =
+            await_condition(secrets.clone(), ISSUED, move |it: Option<&Secret>| it.is_some_and(|it| it.uid() != uid));
+        let another = tokio::time::timeout(fleet.plane.patience, another).await.expect("another is issued").unwrap();
+        until_pulled_with(&fleet, &secrets, &another.expect("it is there")).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pull_secret_of_somebody_else_is_left_alone_and_told_of() {
+    with_namespace(|client, namespace| async move {
+        let fleet = Fleet::of(client.clone(), &namespace).await;
+        let secrets: Api<Secret> = Api::namespaced(client, &namespace);
+        let theirs: Secret =
+            serde_json::from_value(json!({"metadata": {"name": PULL_SECRET}, "stringData": {"a": "theirs"}})).unwrap();
+        let theirs = secrets.create(&PostParams::default(), &theirs).await.unwrap();
+        fleet.overlay("web", &[&config_map("one", "1")], json!({"delivery": {"mode": "None"}})).await;
+        let cluster = fleet
+            .plane
+            .until("here", "one that tells of it", |cluster: &EphemeralCluster| {
+                let ready = condition(cluster, condition_type::READY);
+                ready.is_some_and(|ready| ready.message.contains(&format!("Secret {PULL_SECRET}")))
+            })
+            .await;
+        assert_eq!(condition(&cluster, condition_type::READY).unwrap().status, ConditionStatus::True);
+        assert_eq!(secrets.get(PULL_SECRET).await.unwrap().resource_version(), theirs.resource_version());
+    })
+    .await;
+}
+
+/// Waits until pods of the namespace pull with what was issued.
+async fn until_pulled_with(fleet: &Fleet, secrets: &Api<Secret>, issued: &Secret) {
+    let expected = config(issued).expect("a credential has it").clone();
+    let given = await_condition(secrets.clone(), PULL_SECRET, move |it: Option<&Secret>| {
+        it.and_then(config).is_some_and(|there| *there == expected)
+    });
+    tokio::time::timeout(fleet.plane.patience, given).await.expect("the cluster is given it").unwrap();
+}
+
+fn config(secret: &Secret) -> Option<&ByteString> {
+    secret.data.as_ref()?.get(".dockerconfigjson")
+}
