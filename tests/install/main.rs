@@ -13,3 +13,5 @@ mod rbac;
 #[path = "../support/registry.rs"]
 mod registry;
 mod samples;
+#[path = "../support/gitops.rs"]
+mod tools;
