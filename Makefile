@@ -102,6 +102,19 @@ test-scale: tools renderer ## 50 overlays in 20 clusters, of which a quarter die
 	export ORBIT_TEST_SCALE_NAME="$(TEST_NAME)-scale" ORBIT_TEST_SCALE_CLUSTERS=$(SCALE_CLUSTERS); \
 	cargo test $(CARGO_FLAGS) --test scale -- --nocapture
 
+FLUX := source-controller kustomize-controller helm-controller
+
+.PHONY: test-flux
+test-flux: tools renderer ## Flux's own controllers on what the plane publishes (builds them: 15 minutes once)
+	$(TESTBED) tools $(FLUX)
+	@trap 'for name in $(TEST_NAME) $(TEST_CLUSTERS); do $(TESTBED) down --all --name $$name; done' EXIT; \
+	for name in $(TEST_CLUSTERS); do $(TESTBED) up --nodes 1 --name $$name; eval "$$($(TESTBED) env --name $$name)"; done; \
+	$(TESTBED) up --name $(TEST_NAME); \
+	eval "$$($(TESTBED) env --name $(TEST_NAME))"; \
+	export PATH="$(BIN):$$PATH" ORBIT_TEST_RENDERER="$(BIN)/orbit-renderer"; \
+	export ORBIT_TEST_TESTBED="$(TESTBED)" ORBIT_TEST_CLUSTERS="$(TEST_CLUSTERS)"; \
+	cargo test $(CARGO_FLAGS) --test gitops
+
 .PHONY: demo
 demo: demo-parts ## Show it: an image from its Dockerfile to pods in two clusters (2 minutes; 20 the first time)
 	@ORBIT=$(ORBIT) hack/demo/demo

@@ -31,9 +31,22 @@ func toolArtifacts() []Artifact {
 	}
 }
 
+// fluxArtifacts are Flux's controllers, of one release of it. Few need them and they take long: they are made only when
+// they are named.
+func fluxArtifacts() []Artifact {
+	controller := func(name, version string, usually time.Duration) Artifact {
+		return fromModule("flux", name, version, "github.com/fluxcd/"+name, "", usually)
+	}
+	return []Artifact{
+		controller("source-controller", "v1.9.5", 10*time.Minute),
+		controller("kustomize-controller", "v1.9.5", 2*time.Minute),
+		controller("helm-controller", "v1.6.4", 2*time.Minute),
+	}
+}
+
 // tools installs what a bare Debian 12 with Rust and Go lacks, or what of it is named.
 func tools(ctx context.Context, args []string) error {
-	names, err := newArguments().parse(args, 0, 1+len(toolArtifacts()))
+	names, err := newArguments().parse(args, 0, 1+len(toolArtifacts())+len(fluxArtifacts()))
 	if err != nil {
 		return err
 	}
@@ -46,7 +59,11 @@ func tools(ctx context.Context, args []string) error {
 			return nil
 		}
 	}
-	return makeNamed(ctx, names, toolArtifacts())
+	artifacts := toolArtifacts()
+	if len(names) > 0 {
+		artifacts = append(artifacts, fluxArtifacts()...)
+	}
+	return makeNamed(ctx, names, artifacts)
 }
 
 // ensurePackages installs those of the Debian packages that are not there yet.
