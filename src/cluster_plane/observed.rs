@@ -466,9 +466,9 @@ mod tests {
         scene.observed.apply(workload.clone(), &gvk(), &object(5, json!({})));
         let trouble = || Trouble { reason: "CrashLoopBackOff".into(), message: String::new(), container: None };
         let pod = |name: &str| vec![id("Pod", name), workload.clone()];
-        scene.observed.apply_pod(pod("a-1"), false, Some(trouble()));
+        scene.observed.apply_pod(pod("a-1"), false, Some(trouble()), None);
         let began = Instant::now();
-        scene.observed.apply_pod(pod("a-2"), false, Some(trouble()));
+        scene.observed.apply_pod(pod("a-2"), false, Some(trouble()), None);
         scene.woken();
         let watched = Watched::Pods("shop".into());
         let number = scene.observed.begin(&watched);
