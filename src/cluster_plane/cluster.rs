@@ -152,7 +152,7 @@ impl Cluster {
         let watched = Watched::Kind { group: wanted.group.clone(), kind: wanted.kind.clone() };
         let has_ended = self.watches().take_ended(&watched, &self.observed);
         if has_ended {
-            self.kinds.forget(&wanted.group, &wanted.kind).await;
+            self.kinds.forget(&wanted.group, &wanted.kind);
         }
         self.kinds.of(&self.client, wanted).await
     }

@@ -1,6 +1,10 @@
 //! The kinds that a cluster knows, asked for once.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use kube::{
     Client,
@@ -8,7 +12,10 @@ use kube::{
     core::{GroupVersion, GroupVersionKind},
     discovery::{self, Scope},
 };
-use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+/// How long a cluster may take to say what it serves of a group: behind one may be a server that hangs.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// A kind as the cluster serves it.
 #[derive(Debug, Clone)]
@@ -35,6 +42,12 @@ pub enum KindError {
     /// The cluster could not be asked.
     #[error(transparent)]
     Cluster(#[from] kube::Error),
+    /// It gave no answer.
+    #[error("the cluster does not say within {} s what it serves of {api_version}: is the server behind that group out of order?", ANSWER.as_secs())]
+    Silent {
+        /// The version that was asked for.
+        api_version: String,
+    },
 }
 
 fn unknown(kind: &str, api_version: &str, versions: &[String]) -> String {
@@ -51,24 +64,35 @@ fn unknown(kind: &str, api_version: &str, versions: &[String]) -> String {
 
 /// The kinds of one cluster that were asked for. What it does not know is asked for again: CRDs come and go.
 #[derive(Debug, Default)]
-pub struct Kinds(Mutex<HashMap<GroupVersionKind, Kind>>);
+pub struct Kinds {
+    known: Mutex<HashMap<GroupVersionKind, Kind>>,
+    /// Held while a group is asked for: many deliveries want the same few kinds at once, which is one request. Whoever
+    /// wants another group does not wait for it.
+    asking: Mutex<HashMap<GroupVersion, Arc<tokio::sync::Mutex<()>>>>,
+}
 
 impl Kinds {
     /// A kind has to be asked for again, in all its versions: the cluster does not serve it as it did.
-    pub async fn forget(&self, group: &str, kind: &str) {
-        self.0.lock().await.retain(|known, _| known.group != group || known.kind != kind);
+    pub fn forget(&self, group: &str, kind: &str) {
+        lock(&self.known).retain(|known, _| known.group != group || known.kind != kind);
     }
 
     /// A kind, as the cluster serves it.
     pub async fn of(&self, client: &Client, wanted: &GroupVersionKind) -> Result<Kind, KindError> {
-        // Held over the request: many deliveries want the same few kinds at once, which is one request.
-        let mut known = self.0.lock().await;
-        if let Some(kind) = known.get(wanted) {
-            return Ok(kind.clone());
+        let known = || lock(&self.known).get(wanted).cloned();
+        if let Some(kind) = known() {
+            return Ok(kind);
         }
         let group_version = GroupVersion::gv(&wanted.group, &wanted.version);
-        match discovery::pinned_group(client, &group_version).await {
+        let turn = lock(&self.asking).entry(group_version.clone()).or_default().clone();
+        let _turn = turn.lock().await;
+        if let Some(kind) = known() {
+            return Ok(kind);
+        }
+        let silent = |_| KindError::Silent { api_version: group_version.api_version() };
+        match timeout(ANSWER, discovery::pinned_group(client, &group_version)).await.map_err(silent)? {
             Ok(group) => {
+                let mut known = lock(&self.known);
                 for (resource, capabilities) in group.versioned_resources(&group_version.version) {
                     let namespaced = capabilities.scope == Scope::Namespaced;
                     let served = GroupVersionKind::gvk(&wanted.group, &wanted.version, &resource.kind);
@@ -79,13 +103,16 @@ impl Kinds {
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             Err(error) => return Err(error.into()),
         }
-        if let Some(kind) = known.get(wanted) {
-            return Ok(kind.clone());
+        if let Some(kind) = known() {
+            return Ok(kind);
         }
-        drop(known);
-        let versions = versions(client, &wanted.group, &wanted.kind).await?;
+        let versions = timeout(ANSWER, versions(client, &wanted.group, &wanted.kind)).await.map_err(silent)??;
         Err(KindError::Unknown { kind: wanted.kind.clone(), api_version: group_version.api_version(), versions })
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The versions of a group in which the cluster serves a kind.

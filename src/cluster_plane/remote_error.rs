@@ -171,6 +171,7 @@ impl ApplyFailure {
     pub fn of_kind(error: &KindError) -> Self {
         match error {
             KindError::Cluster(error) => explain_connection(error),
+            error @ KindError::Silent { .. } => Self::new(FailureKind::Unreachable, error.to_string()),
             error @ KindError::Unknown { .. } => Self::new(FailureKind::KindUnknown, error.to_string()),
         }
     }
@@ -179,6 +180,7 @@ impl ApplyFailure {
     pub fn of_object(error: &KindError, object: &ObjectId) -> Self {
         match error {
             KindError::Cluster(error) => explain_connection(error),
+            error @ KindError::Silent { .. } => Self::new(FailureKind::Unreachable, error.to_string()),
             error @ KindError::Unknown { .. } => Self::new(FailureKind::KindUnknown, format!("{object}: {error}")),
         }
     }

@@ -18,7 +18,7 @@ use url::Url;
 
 use super::{
     backoff::Backoff, caches::Caches, corrections::Corrections, intake::Intakes, metrics::Metrics, outcome::Halt,
-    places::Places, refusals::Refusals,
+    places::Places, refusals::Refusals, written::Written,
 };
 use crate::{
     api::{FIELD_MANAGER, annotation},
@@ -80,6 +80,8 @@ pub struct Context {
     pub places: Places,
     /// Corrections of drift in a row.
     pub corrections: Corrections,
+    /// Which statuses were written last.
+    pub written: Written,
     /// Failures in a row.
     pub backoff: Backoff,
     /// Counters.
@@ -112,6 +114,7 @@ impl Context {
             installation,
             places: Places::default(),
             corrections: Corrections::default(),
+            written: Written::default(),
             backoff: Backoff::default(),
             metrics: Metrics::default(),
             recorder,
@@ -153,7 +156,8 @@ impl Context {
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
     {
         let api = self.api::<K>(&object.namespace().unwrap_or_default());
-        set_status(&api, object.meta(), &json!(status)).await
+        self.written.wrote(&set_status(&api, object.meta(), &json!(status)).await?);
+        Ok(())
     }
 
     /// Deletes this very object; that it is gone is no error.
@@ -224,15 +228,15 @@ impl Context {
 /// request may arrive after the next one's first, and would tell the new object that all is done.
 ///
 /// The API server compares a UID neither on apply nor on update of a status, so that the patch itself has to.
-pub async fn set_status<K>(api: &Api<K>, meta: &ObjectMeta, status: &Value) -> Result<(), kube::Error>
+pub async fn set_status<K>(api: &Api<K>, meta: &ObjectMeta, status: &Value) -> Result<K, kube::Error>
 where
     K: Clone + DeserializeOwned + Debug,
 {
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let patch = Patch::Json::<()>(status_patch(meta.uid.as_deref(), status));
-    api.patch_status(meta.name.as_deref().unwrap_or_default(), &params, &patch).await?;
+    let written = api.patch_status(meta.name.as_deref().unwrap_or_default(), &params, &patch).await?;
     failpoint::after_write("apply status");
-    Ok(())
+    Ok(written)
 }
 
 /// A JSON Patch (RFC 6902) that fails on any object but the one with this UID.

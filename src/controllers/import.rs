@@ -96,6 +96,7 @@ fn steps<'a>(
         match there.get(&cluster.name) {
             Some(present) if !is_imported(present) => {}
             Some(present) if present.meta().deletion_timestamp.is_some() => steps.again = true,
+            Some(present) if is_as_wanted(present, cluster) => {}
             _ => steps.apply.push(cluster),
         }
     }
@@ -104,6 +105,20 @@ fn steps<'a>(
     let lost = orphans.filter_map(|(_, cluster)| cluster.0.as_ref().ok()).filter(|cluster| cluster.is_lost());
     steps.end = lost.filter(|cluster| cluster.metadata.deletion_timestamp.is_none()).collect();
     steps
+}
+
+/// Whether an imported cluster says what its Secret says, and no label that the Secret may have had before.
+fn is_as_wanted(present: &DeserializeGuard<EphemeralCluster>, wanted: &Imported) -> bool {
+    let copied: BTreeMap<_, _> = present
+        .labels()
+        .iter()
+        .filter(|(key, _)| wanted.labels.contains_key(*key) || key.starts_with(COPIED))
+        .collect();
+    let reads = present.0.as_ref().is_ok_and(|present| {
+        let reference = &present.spec.connection.kube_config.secret_ref;
+        reference.name == wanted.secret && reference.key.as_deref() == Some(wanted.key)
+    });
+    reads && copied == wanted.labels.iter().collect()
 }
 
 /// Whether a cluster's object was imported, and is not somebody's own.
@@ -281,6 +296,20 @@ mod tests {
         let mut going = capi("eu-1");
         going.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
         assert_eq!(cluster_for(&going), None);
+    }
+
+    #[test]
+    fn a_cluster_that_is_as_its_secret_says_is_left_as_it_is() {
+        let wanted = cluster_for(&capi("eu-1")).unwrap();
+        let is_left = |change: fn(&mut Value)| {
+            let mut object = manifest(&wanted);
+            change(&mut object);
+            is_as_wanted(&serde_json::from_value(object).unwrap(), &wanted)
+        };
+        assert!(is_left(|_| {}) && is_left(|it| it["metadata"]["labels"]["team"] = json!("shop")));
+        assert!(!is_left(|it| it["metadata"]["labels"]["orbit.k8or.io/environment"] = json!("dev")));
+        assert!(!is_left(|it| it["metadata"]["labels"]["orbit.k8or.io/region"] = json!("eu")), "the Secret's is gone");
+        assert!(!is_left(|it| it["spec"]["connection"]["kubeConfig"]["secretRef"]["name"] = json!("other")));
     }
 
     fn cluster(name: &str, is_imported: bool, is_ending: bool, is_lost: bool) -> DeserializeGuard<EphemeralCluster> {

@@ -28,6 +28,7 @@ mod secrets;
 mod sweep;
 mod unreadable;
 mod watch;
+mod written;
 
 pub use import::import;
 pub use sweep::sweep;

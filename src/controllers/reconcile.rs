@@ -56,8 +56,6 @@ pub trait Reconcile:
     const TIMEOUT: Duration;
     /// How many objects of the kind are worked on at a time; 0: as many as there are.
     const CONCURRENCY: u16 = 8;
-    /// How long it is waited for more wake-ups of the same object, which are dealt with together.
-    const DEBOUNCE: Duration = Duration::ZERO;
 
     /// The cluster that it is worked on with, if any: there are so many places for each.
     fn works_with(&self) -> Option<ClusterKey> {
@@ -121,6 +119,7 @@ async fn settle<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action
         (true, true) => end(object, context).await,
         (true, false) => {
             context.backoff.forget(&object.uid().unwrap_or_default());
+            context.written.forget(&object.uid().unwrap_or_default());
             (Outcome::Deleted, Action::await_change())
         }
         (false, false) if K::HELD => match finalizers::hold::<K>(object.meta(), context).await {
@@ -215,7 +214,9 @@ async fn publish<K: Reconcile>(
     status: &mut K::Status,
     outcome: &Result<Ready, Halt>,
 ) -> Result<(), kube::Error> {
-    if !conclude(object, status, outcome, now()) {
+    let differs = conclude(object, status, outcome, now());
+    // What is the same as before the last write is not what was written last.
+    if !differs && !context.written.is_older(object) {
         return Ok(());
     }
     context.apply_status(object, status).await?;
@@ -279,6 +280,7 @@ async fn end<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
     match released {
         Ok(()) => {
             context.backoff.forget(&object.uid().unwrap_or_default());
+            context.written.forget(&object.uid().unwrap_or_default());
             (Outcome::Deleted, Action::await_change())
         }
         Err(halt) => {

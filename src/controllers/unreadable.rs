@@ -65,7 +65,7 @@ async fn tell<K: Reconcile>(
     let Some(wanted) = with_conditions(&mut status, message, meta.generation) else { return Ok(()) };
     status["conditions"] = wanted;
     match set_status(&api, meta, &status).await {
-        Ok(()) => {}
+        Ok(_) => {}
         // What is too odd for the plane may be so for the API server. The event remains.
         Err(kube::Error::Api(refusal)) => {
             tracing::warn!(kind = K::KIND, namespace, name, %refusal, "no condition could be set")

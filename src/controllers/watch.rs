@@ -115,7 +115,9 @@ pub async fn run(
         .reconcile_on(
             clusters::left_to_others(overlays_for_clusters).flat_map(move |_| stream::iter(everything(&of_overlay))),
         )
-        .reconcile_on(deliveries_for_clusters.filter_map(|told| future::ready(clusters::cluster_of(&told.object))))
+        .reconcile_on(clusters::gathered(
+            deliveries_for_clusters.filter_map(|told| future::ready(clusters::cluster_of(&told.object))),
+        ))
         .watches_stream(clusters::secrets(&context), move |secret| clusters::reached_with(&of_secret, &secret));
 
     let (of_cluster, of_namespace, of_secret) = (deliveries.clone(), deliveries.clone(), deliveries.clone());
@@ -152,7 +154,7 @@ pub async fn run(
 
 async fn until<K: Reconcile>(controller: Controller<Guarded<K>>, context: &Arc<Context>, shutdown: &CancellationToken) {
     controller
-        .with_config(controller::Config::default().concurrency(K::CONCURRENCY).debounce(K::DEBOUNCE))
+        .with_config(controller::Config::default().concurrency(K::CONCURRENCY))
         .graceful_shutdown_on(shutdown.clone().cancelled_owned())
         .run(drive, |_, never, _| -> Action { match *never {} }, context.clone())
         .for_each(|result| async move {

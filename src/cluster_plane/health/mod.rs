@@ -48,7 +48,8 @@ pub enum HealthState {
 
 impl Health {
     fn new(state: HealthState, reason: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { state, reason: reason.into(), message: message.into() }
+        // Both may be the cluster's own words.
+        Self { state, reason: one_line(&reason.into()), message: one_line(&message.into()) }
     }
 
     fn current(message: impl Into<String>) -> Self {

@@ -270,8 +270,9 @@ async fn correct(
     }
     freshen(context, request, status).await?;
     let ids: BTreeSet<_> = sight.drift.iter().map(|drift| drift.id.clone()).collect();
-    bring::again(context, request, target, inputs, wanted, status, &ids).await?;
+    // Counted also where it fails halfway: what was put right until then wakes whoever changes it.
     context.corrections.made(&uid);
+    bring::again(context, request, target, inputs, wanted, status, &ids).await?;
     let message = format!("applied again: {}", Drift::list(&sight.drift));
     context.publish(request.object, EventType::Normal, "DriftCorrected", &message).await;
     look::look(context, request, target, status).await

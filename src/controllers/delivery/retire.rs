@@ -61,8 +61,7 @@ pub async fn retire(context: &Context, object: &Delivery) -> Result<(), Halt> {
         End::Leave(why) => history.end(DeploymentState::Removed, &why).await?,
         End::Remove => {
             if let Some(Standing::Here(reached)) = &standing {
-                let pulled_in = cluster.map(|cluster| pull_secrets::wanted(context, &cluster)).unwrap_or_default();
-                take_away(context, &request, reached, &pulled_in).await?;
+                take_away(context, &request, reached, cluster.as_ref()).await?;
             }
             history.end(DeploymentState::Removed, "its objects were deleted").await?;
         }
@@ -119,13 +118,13 @@ fn by_standing(object: &Delivery, cluster: &EphemeralCluster, standing: &Standin
     }
 }
 
-/// Deletes what is there, and the pull Secret unless something else in the namespace pulls with it: what others bring to
-/// the namespaces given does.
+/// Deletes what is there, and the pull Secret unless something else in the namespace pulls with it: another delivery, or
+/// what others bring there.
 async fn take_away(
     context: &Context,
     request: &Request<'_>,
     cluster: &Cluster,
-    pulled_in: &BTreeSet<String>,
+    known_as: Option<&EphemeralCluster>,
 ) -> Result<(), Halt> {
     let object = request.object;
     let status = object.status.clone().unwrap_or_default();
@@ -142,6 +141,7 @@ async fn take_away(
     };
     // Whoever brought it before this is among those that are looked at; whoever brings it after this makes it anew.
     let _taking = cluster.taking_credentials().await;
+    let pulled_in = known_as.map(|object| pull_secrets::wanted(context, object)).unwrap_or_default();
     if !pulled_in.contains(&spec.target_namespace) && context.caches.deliveries(shares).is_empty() {
         cluster.provisions().forget();
         credential::withdraw(cluster, context.chart_store.plane(), &spec.target_namespace).await?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
-use kube::{ResourceExt, core::DeserializeGuard};
+use kube::{ResourceExt, api::ListParams, core::DeserializeGuard};
 use serde_json::json;
 
 use crate::{
@@ -76,7 +76,7 @@ pub async fn deliver(
         let leaves =
             current.is_some_and(|it| it.metadata.deletion_timestamp.is_some() || it.spec.cluster != wanted.cluster);
         if !stands && !leaves {
-            apply(context, &namespace, name, wanted).await?;
+            apply(context, &namespace, name, current, wanted).await?;
         }
     }
     let unidentified = match object.spec.delivery.mode {
@@ -86,11 +86,15 @@ pub async fn deliver(
     Ok(progress(&there, &wanted, unidentified))
 }
 
-/// Ends all deliveries of an overlay.
+/// Ends all deliveries of an overlay. They are looked for where they are: those that its last run made may not have been
+/// seen by the watch, and nobody would come back for them.
 pub async fn end_all(context: &Context, object: &EnvironmentOverlay) -> Result<(), Halt> {
-    context.caches.ready().await;
-    for delivery in of_overlay(context, object).iter().filter_map(|delivery| delivery.0.as_ref().ok()) {
-        end(context, object, delivery).await?;
+    let namespace = object.namespace().unwrap_or_default();
+    let of_application = ListParams::default().labels(&format!("{}={}", label::APPLICATION, object.spec.application));
+    for delivery in context.list::<Delivery>(&namespace, &of_application).await? {
+        if delivery.spec.environment == object.spec.environment {
+            end(context, object, &delivery).await?;
+        }
     }
     Ok(())
 }
@@ -166,8 +170,15 @@ fn spec(
     })
 }
 
-async fn apply(context: &Context, namespace: &str, name: &str, spec: &DeliverySpec) -> Result<(), Halt> {
-    let delivery = json!({
+/// Makes a delivery, or changes the current one; should that be gone by now, it is not made anew as it was to be changed.
+async fn apply(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+    current: Option<&Delivery>,
+    spec: &DeliverySpec,
+) -> Result<(), Halt> {
+    let mut delivery = json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": "Delivery",
         "metadata": {
@@ -179,6 +190,9 @@ async fn apply(context: &Context, namespace: &str, name: &str, spec: &DeliverySp
         },
         "spec": spec,
     });
+    if let Some(current) = current {
+        delivery["metadata"]["uid"] = json!(current.uid());
+    }
     context.apply::<Delivery>(namespace, name, &delivery).await?;
     Ok(())
 }
@@ -194,7 +208,7 @@ async fn end(context: &Context, object: &EnvironmentOverlay, delivery: &Delivery
     };
     if delivery.spec.deletion_policy != policy {
         let spec = DeliverySpec { deletion_policy: policy, ..delivery.spec.clone() };
-        apply(context, &delivery.namespace().unwrap_or_default(), &delivery.name_any(), &spec).await?;
+        apply(context, &delivery.namespace().unwrap_or_default(), &delivery.name_any(), Some(delivery), &spec).await?;
     }
     context.delete(delivery).await
 }

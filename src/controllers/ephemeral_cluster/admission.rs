@@ -28,9 +28,9 @@ pub fn admits(caches: &Caches, cluster: &EphemeralCluster, namespace: &str) -> b
 
 /// The namespaces that a cluster takes overlays of.
 pub fn admitted(caches: &Caches, cluster: &EphemeralCluster) -> impl Iterator<Item = String> {
-    let own = cluster.namespace();
-    let others = caches.namespace_names().into_iter().filter(|name| admits(caches, cluster, name));
-    others.chain(own)
+    // A plane that is kept to a namespace sees no others.
+    let own = cluster.namespace().filter(|_| !caches.looks_at_namespaces());
+    caches.namespace_names().into_iter().chain(own).filter(|name| admits(caches, cluster, name))
 }
 
 /// Whether the cluster's object asks for overlays of other namespaces, and nobody has allowed that.

@@ -45,11 +45,22 @@ impl Failure {
     }
 }
 
-/// Whether the cluster answers, as the fleet has it.
-pub async fn standing(context: &Context, object: &EphemeralCluster) -> Standing {
+/// Whether the cluster of an object that is ending answers, as the fleet has it. Its kubeconfig may have gone together
+/// with the object; as long as it was connected until then, it is asked as before.
+pub async fn last_standing(context: &Context, object: &EphemeralCluster) -> Result<Standing, Halt> {
     match connect(context, object).await {
-        Ok(cluster) => Standing::Here(cluster),
-        Err(failure) => Standing::Away(failure.to_string()),
+        Ok(cluster) => Ok(Standing::Here(cluster)),
+        // That the plane's own API server is out of order says nothing of the cluster.
+        Err(Failure::Halt(halt)) => Err(halt),
+        Err(failure) => {
+            let connected = context.fleet.last(&key(object)).filter(|_| matches!(failure, Failure::Kubeconfig { .. }));
+            if let Some(cluster) = connected
+                && ask(&cluster.client()).await.is_ok_and(|identity| identity.uid == cluster.reference().uid)
+            {
+                return Ok(Standing::Here(cluster));
+            }
+            Ok(Standing::Away(failure.to_string()))
+        }
     }
 }
 

@@ -41,8 +41,6 @@ impl Reconcile for EphemeralCluster {
     const TIMEOUT: Duration = Duration::from_secs(60);
     // Those that do not answer take their time; the others must not wait for them.
     const CONCURRENCY: u16 = 64;
-    // Its deliveries change in crowds; it only counts them.
-    const DEBOUNCE: Duration = Duration::from_millis(200);
 
     fn suspended(&self) -> bool {
         self.spec.suspend
@@ -62,7 +60,11 @@ impl Reconcile for EphemeralCluster {
 
     async fn reconcile(&self, context: &Context, status: &mut EphemeralClusterStatus) -> Result<Ready, Halt> {
         let key = key(self);
-        let found = connect::connect(context, self).await;
+        let found = match connect::connect(context, self).await {
+            // That the plane's own API server is out of order says nothing of the cluster.
+            Err(Failure::Halt(halt)) => return Err(halt),
+            found => found,
+        };
         let standing = match &found {
             Ok(cluster) => Standing::Here(cluster.clone()),
             Err(failure) => Standing::Away(failure.to_string()),

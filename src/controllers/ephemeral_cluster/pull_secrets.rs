@@ -32,15 +32,20 @@ pub async fn provide(context: &Context, object: &EphemeralCluster, cluster: &Clu
     for namespace in namespaces {
         match give(cluster, context.chart_store.plane(), &namespace, &docker_config).await {
             Ok(()) => {}
-            // The other namespaces would only wait for the same.
-            Err(failure) if failure.kind == FailureKind::Unreachable => return Err(failure.into()),
-            Err(failure) => problems.push(failure.message),
+            Err(failure) => {
+                problems.push(failure.message);
+                // The other namespaces would only wait for the same.
+                if failure.kind == FailureKind::Unreachable {
+                    break;
+                }
+            }
         }
     }
     Ok(problems)
 }
 
 async fn give(cluster: &Cluster, plane: &str, namespace: &str, config: &ByteString) -> Result<(), ApplyFailure> {
+    let _bringing = cluster.bringing_credentials().await;
     match credential::deliver(cluster, plane, namespace, config).await {
         Err(failure) if failure.kind == FailureKind::NamespaceMissing => {
             cluster.provisions().forget();

@@ -22,7 +22,7 @@ pub async fn retire(context: &Context, object: &EphemeralCluster) -> Result<(), 
     }
     if left > 0 {
         // Their ends depend on whether the cluster is there, and nobody else looks any more.
-        context.fleet.found(key, connect::standing(context, object).await);
+        context.fleet.found(key, connect::last_standing(context, object).await?);
         let message = format!("{left} deliveries to the cluster are being ended");
         return Err(Halt::waiting_for(super::HEARTBEAT, reason::TERMINATING, message));
     }

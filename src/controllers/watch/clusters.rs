@@ -171,7 +171,8 @@ pub fn overlay_of(delivery: &Guarded<Delivery>) -> Option<ObjectRef<Guarded<Envi
 /// How long it is gathered who is to be woken.
 const GATHERED_FOR: Duration = Duration::from_millis(100);
 
-/// The same, but each once in a moment: what an overlay only counts changes in quick steps.
+/// The same, but each once in a moment: deliveries change in crowds and in quick steps, and overlays and clusters only
+/// count them. Nobody is woken later for being woken again, as by a debounce: a cluster's heartbeat must not wait.
 pub fn gathered<K>(woken: impl Stream<Item = ObjectRef<K>> + Send) -> impl Stream<Item = ObjectRef<K>> + Send
 where
     K: Resource<DynamicType = ()> + Send,

@@ -30,6 +30,8 @@ async fn full() -> (Shelf, Vec<String>) {
     let image = shelf.image("shop/web", "1.0.0").await;
     let chart = shelf.chart("shop/web", "1.0.0").await;
     let overlay = shelf.overlay("shop/web", "prod", "a: 1\n").await;
+    let rendered: serde_json::Value = serde_json::from_slice(&overlay).unwrap();
+    let rendered = rendered["layers"][0]["digest"].as_str().unwrap();
     let paths = vec![
         "/v2/shop/web/manifests/1.0.0".to_owned(),
         format!("/v2/shop/web/manifests/{}", Digest::of(&image.index)),
@@ -42,7 +44,7 @@ async fn full() -> (Shelf, Vec<String>) {
         format!("/v2/shop/charts/web/referrers/{}", Digest::of(&chart.manifest)),
         "/v2/shop/overlays/web/manifests/prod".to_owned(),
         format!("/v2/shop/overlays/web/manifests/{}", Digest::of(&overlay)),
-        format!("/v2/shop/overlays/web/blobs/{}", Digest::of("a: 1\n")),
+        format!("/v2/shop/overlays/web/blobs/{rendered}"),
         "/v2/shop/overlays/web/tags/list".to_owned(),
     ];
     (shelf, paths)
