@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::{
     cluster::with_namespace,
+    image,
     plane::{condition, image::Image},
     scene::{Scene, rollout},
 };
@@ -41,6 +42,44 @@ async fn a_version_that_does_not_start_is_rolled_back() {
         // The next version is another chance.
         scene.release("1.2.0").await;
         scene.until_healthy_everywhere("1.2.0").await;
+        scene.end().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_version_that_ends_as_soon_as_it_starts_is_rolled_back_though_no_probe_asks_it() {
+    with_namespace(|client, namespace| async move {
+        let scene = Scene::of(client, &namespace).await;
+        scene.release("1.0.0").await;
+        // Kubernetes itself takes it for available at each of its starts.
+        let values = json!({"minReadySeconds": 0});
+        scene.overlay(json!({"values": values, "delivery": {"onFailure": "Rollback", "timeout": "30s"}})).await;
+        scene.until_healthy_everywhere("1.0.0").await;
+        let image = image::of_version("1.1.0").await;
+        // It looks for a server in its own container, finds none, and ends.
+        scene.release_workload("1.1.0", &image, json!({"command": ["/app", "healthy"]})).await;
+        for cluster in &scene.clusters {
+            let delivery = scene.delivery(&cluster.name);
+            let message = scene.plane.until_stalled::<Delivery>(&delivery, reason::ROLLED_BACK).await;
+            for part in ["1.1.0 did not become healthy", "version 1.0.0 runs again", "not healthy within 30 s"] {
+                assert!(message.contains(part), "{part:?} is not in {message:?}");
+            }
+        }
+        for cluster in &scene.clusters {
+            let name = scene.delivery(&cluster.name);
+            scene
+                .plane
+                .until(&name, "healthy again", |delivery: &Delivery| {
+                    condition(delivery, condition_type::HEALTHY).is_some_and(|it| it.reason == reason::SUCCEEDED)
+                })
+                .await;
+            scene.must_answer(cluster, "1.0.0").await;
+            let given_up = ["requested", "applied", "failed", "rolledBack"].map(|state| format!("{state} 1.1.0"));
+            let expected = [given_up.as_slice(), &rollout("1.0.0")].concat();
+            let told = scene.told(&cluster.name).await;
+            assert!(told.ends_with(&expected), "{told:?} does not end with {expected:?}");
+        }
         scene.end().await;
     })
     .await;

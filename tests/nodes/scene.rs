@@ -75,12 +75,16 @@ impl Scene {
 
     /// Uploads a version with any image.
     pub async fn release_image(&self, version: &str, image: &Image) {
-        let reference = self.source.push(image, "shop/web", version).await;
-        // Without a probe whatever starts is healthy until it ends.
         let readiness = json!({"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1});
         let workload = json!({
             "ports": [{"name": "http", "containerPort": 8080}], "probes": {"readiness": readiness},
         });
+        self.release_workload(version, image, workload).await;
+    }
+
+    /// Uploads a version that runs as this workload.
+    pub async fn release_workload(&self, version: &str, image: &Image, workload: Value) {
+        let reference = self.source.push(image, "shop/web", version).await;
         let more = json!({"environments": ["dev"], "config": {"LOG_LEVEL": "info"}, "workload": workload});
         self.plane.upload("web", version, &reference, more).await;
     }
