@@ -30,8 +30,9 @@ impl Flux {
     pub async fn start(client: &Client, namespace: &str) -> Self {
         let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
         for crd in FLUX.iter().flat_map(|schema| schema.read_all()) {
-            crds.patch(&crd.name_any(), &PatchParams::apply("test").force(), &Patch::Apply(&crd)).await.unwrap();
-            let established = await_condition(crds.clone(), &crd.name_any(), is_crd_established());
+            let name = crd.name_any();
+            crds.patch(&name, &PatchParams::apply("test").force(), &Patch::Apply(&crd)).await.unwrap();
+            let established = await_condition(crds.clone(), &name, is_crd_established());
             tokio::time::timeout(PATIENCE, established).await.expect("the cluster takes the kind").unwrap();
         }
         let folder = tempfile::tempdir().unwrap();
