@@ -139,7 +139,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 fn log(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        // Clusters that are gone are no errors of the plane's; their conditions say what is wrong.
+        .unwrap_or_else(|_| "info,kube_client::client::builder=off".into());
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => subscriber.with_ansi(false).init(),

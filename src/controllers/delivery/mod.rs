@@ -101,6 +101,13 @@ impl Reconcile for Delivery {
                 Err(halt) if halt.kind == (HaltKind::Stalled { again: None }) => {
                     (Sight::default(), Verdict::refused(halt))
                 }
+                // While the cluster refuses it, nobody looks at what is there.
+                Err(halt) if matches!(halt.kind, HaltKind::Stalled { .. }) && halt.observations.is_empty() => {
+                    let reason = halt.reason.clone();
+                    let unseen =
+                        Observation::unknown(condition_type::HEALTHY, reason, "what is there is not looked at");
+                    return Err(halt.observing([unseen]));
+                }
                 Err(halt) => return Err(halt),
             };
             history.record(&wanted, &judged).await?;
