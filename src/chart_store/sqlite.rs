@@ -1,5 +1,7 @@
 //! The embedded table: one SQLite database in the data directory.
 
+mod commits;
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -14,7 +16,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
 
-use super::table::{Action, Condition, Item, ItemKey, Range, Table, TableError, Write, check_limits, etag};
+use self::commits::Commits;
+use super::table::{Item, ItemKey, Range, Table, TableError, Write, check_limits};
 use crate::embedded;
 
 /// The database's name in the data directory.
@@ -27,6 +30,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct SqliteTable {
     pool: SqlitePool,
+    commits: Commits,
     path: PathBuf,
 }
 
@@ -61,7 +65,8 @@ impl SqliteTable {
         migrations().run(&pool).await.map_err(|error| {
             unavailable(&path, format!("the database's schema cannot be brought up to date: {error}"))
         })?;
-        Ok(Self { pool, path })
+        let commits = Commits::begin(pool.clone(), &path);
+        Ok(Self { pool, commits, path })
     }
 
     fn failed(&self, error: sqlx::Error) -> TableError {
@@ -116,47 +121,7 @@ impl Table for SqliteTable {
 
     async fn transact(&self, writes: &[Write]) -> Result<(), TableError> {
         check_limits(writes)?;
-        let failed = |error| self.failed(error);
-        // A deferred transaction that reads first loses against any other writer; this one waits for its turn.
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        let mut unmet = Vec::new();
-        for (position, write) in writes.iter().enumerate() {
-            if write.condition == Condition::Any {
-                continue;
-            }
-            let stored: Option<String> = sqlx::query_scalar("SELECT etag FROM items WHERE partition = ? AND sort = ?")
-                .bind(&write.key.partition)
-                .bind(&write.key.sort)
-                .fetch_optional(&mut *transaction)
-                .await
-                .map_err(failed)?;
-            if !write.condition.holds(stored.as_deref()) {
-                unmet.push(position);
-            }
-        }
-        if !unmet.is_empty() {
-            transaction.rollback().await.map_err(failed)?;
-            return Err(TableError::ConditionFailed { failed: unmet });
-        }
-        for write in writes {
-            let statement = match &write.action {
-                Action::Put { body, blob } => sqlx::query(
-                    "INSERT INTO items (partition, sort, body, blob, etag) VALUES (?, ?, ?, ?, ?) ON CONFLICT (partition, \
-                     sort) DO UPDATE SET body = excluded.body, blob = excluded.blob, etag = excluded.etag",
-                )
-                .bind(&write.key.partition)
-                .bind(&write.key.sort)
-                .bind(body)
-                .bind(blob.as_deref())
-                .bind(etag(body, blob.as_deref())),
-                Action::Delete => sqlx::query("DELETE FROM items WHERE partition = ? AND sort = ?")
-                    .bind(&write.key.partition)
-                    .bind(&write.key.sort),
-                Action::Check => continue,
-            };
-            statement.execute(&mut *transaction).await.map_err(failed)?;
-        }
-        transaction.commit().await.map_err(failed)
+        self.commits.make(writes).await
     }
 
     async fn ping(&self) -> Result<(), TableError> {

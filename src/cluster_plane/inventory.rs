@@ -86,6 +86,11 @@ impl Inventory {
         Self { objects }
     }
 
+    /// The same objects, of which it is not known how they were applied.
+    pub fn unapplied(self) -> BTreeMap<ObjectId, Held> {
+        self.objects.into_iter().map(|(id, held)| (id, Held { fingerprint: None, ..held })).collect()
+    }
+
     /// How it is named in a status.
     pub fn reference(&self) -> InventoryRef {
         let objects = i32::try_from(self.objects.len()).unwrap_or(i32::MAX);
@@ -105,10 +110,10 @@ impl Inventory {
     }
 
     /// Reads one that was stored.
-    pub async fn read(harbor: &dyn ImageHarbor, reference: &InventoryRef) -> Result<Self, InventoryError> {
-        let bytes = image_harbor::read_to_vec(harbor, &reference.digest, MAX_BYTES).await?;
+    pub async fn read(harbor: &dyn ImageHarbor, digest: &Digest) -> Result<Self, InventoryError> {
+        let bytes = image_harbor::read_to_vec(harbor, digest, MAX_BYTES).await?;
         serde_json::from_slice(&bytes)
-            .map_err(|problem| InventoryError::Damaged { digest: reference.digest, problem: problem.to_string() })
+            .map_err(|problem| InventoryError::Damaged { digest: *digest, problem: problem.to_string() })
     }
 }
 

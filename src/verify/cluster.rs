@@ -108,6 +108,8 @@ fn delivery_problem(delivery: &Delivery, record: Option<&DeploymentRecord>) -> O
     let said = applied.artifact;
     match record {
         None => Some(format!("its status names artifact {said}, of which no deployment is recorded")),
+        // The next one is on its way: the status says so when it is there, or when that takes a while.
+        Some(record) if record.artifact != said && record.state == DeploymentState::Requested => None,
         Some(record) if record.artifact != said => {
             Some(format!("its status names artifact {said}, recorded is {}", record.artifact))
         }

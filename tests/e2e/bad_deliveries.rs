@@ -17,7 +17,7 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams},
     runtime::wait::{Condition, await_condition},
 };
-use orbit_plane::api::{Delivery, condition_type, label};
+use orbit_plane::api::{Delivery, condition_type, label, reason};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -165,6 +165,32 @@ async fn a_quota_that_is_used_up_is_told_with_its_figures_until_it_is_raised() {
         quotas.patch("small", &PatchParams::default(), &Patch::Merge(hard("4"))).await.unwrap();
         fleet.until_delivered("web").await;
         assert_eq!((fleet.value("one").await.as_deref(), fleet.value("two").await.as_deref()), (Some("1"), Some("2")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refusal_that_nobody_lifts_in_time_is_a_failure_and_what_was_there_stays() {
+    with_namespace(|client, namespace| async move {
+        let fleet = calm_fleet(client.clone(), &namespace).await;
+        let policy = json!({"delivery": {"onFailure": "Rollback", "timeout": "6s"}});
+        fleet.overlay("web", &[&config_map("one", "1")], policy.clone()).await;
+        fleet.until_delivered("web").await;
+        let quotas: Api<ResourceQuota> = Api::namespaced(client, &namespace);
+        let quota = json!({"metadata": {"name": "full"}, "spec": {"hard": {"count/configmaps": "1"}}});
+        quotas.create(&PostParams::default(), &serde_json::from_value(quota).unwrap()).await.unwrap();
+        let is_counted =
+            |it: Option<&ResourceQuota>| it.is_some_and(|it| it.status.as_ref().is_some_and(|it| it.used.is_some()));
+        until(&fleet, quotas, "full", is_counted).await;
+        fleet.overlay("web", &[&config_map("one", "2"), &config_map("two", "2")], policy).await;
+        let is_back = |delivery: &Delivery| {
+            condition(delivery, condition_type::READY).is_some_and(|ready| ready.reason == reason::ROLLED_BACK)
+        };
+        fleet.plane.until(&fleet.delivery("web", "here"), "rolled back", is_back).await;
+        assert_eq!(fleet.value("one").await.as_deref(), Some("1"));
+        let told = ["requested", "applied", "healthy", "requested", "failed", "rolledBack", "requested", "applied"];
+        let told = told.map(|state| format!("{state} dev here -"));
+        assert_eq!(fleet.told("web").await[..told.len()], told);
     })
     .await;
 }

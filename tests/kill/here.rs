@@ -86,7 +86,7 @@ pub async fn must_have_what_inventories_say(plane: &Plane) {
         let name = delivery.name_any();
         let reference = delivery.status.and_then(|status| status.inventory);
         let reference = reference.unwrap_or_else(|| panic!("Delivery {name} has no inventory"));
-        let inventory = Inventory::read(harbor.as_ref(), &reference).await.unwrap();
+        let inventory = Inventory::read(harbor.as_ref(), &reference.digest).await.unwrap();
         assert!(!inventory.objects().is_empty(), "the inventory of Delivery {name} is empty");
         expected.extend(inventory.ids().iter().map(|id| format!("{} {}", id.kind, id.name)));
     }

@@ -1,13 +1,14 @@
 //! Brings what is wanted into the cluster, such that a plane that dies on the way finds all it has left there.
 //!
-//! The inventory of all that may be there → the attempt, in the status → the objects → what is not wanted any more goes →
-//! the inventory of what is there. The journal and the status follow.
+//! The inventory of all that may be there → the attempt, in the journal or in the status, with that inventory → the
+//! objects → what is not wanted any more goes → the inventory of what is there. The journal and the status follow.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, pin::pin, time::Duration};
 
 use kube::ResourceExt;
+use tokio::{sync::SemaphorePermit, time::timeout};
 
-use super::{Request, Wanted, cluster::Target, inputs::Inputs, manifests};
+use super::{Request, Wanted, cluster::Target, history::History, inputs::Inputs, manifests};
 use crate::{
     api::{DeliveryStatus, InventoryRef, annotation},
     cluster_plane::{
@@ -32,6 +33,8 @@ use crate::{
 /// raises a quota or installs a definition there mostly does it soon, and waits for what comes of it.
 const FIRST_LOOK: Duration = Duration::from_secs(4);
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
+/// What is over sooner than this is told of by its end.
+const TELLS_AFTER: Duration = Duration::from_secs(1);
 
 /// Brings all of it; what is there then.
 pub async fn bring(
@@ -41,6 +44,7 @@ pub async fn bring(
     inputs: &Inputs,
     wanted: &Wanted,
     status: &mut DeliveryStatus,
+    history: &mut History<'_>,
 ) -> Result<InventoryRef, Halt> {
     let object = request.object;
     let uid = object.uid().unwrap_or_default();
@@ -50,7 +54,7 @@ pub async fn bring(
     if let Some(halt) = context.refusals.standing(&uid, &question) {
         return Err(halt);
     }
-    match attempt(context, request, target, inputs, wanted, status).await {
+    match attempt(context, request, target, inputs, wanted, status, history).await {
         Ok(brought) => {
             context.refusals.forget(&uid);
             Ok(brought)
@@ -78,28 +82,71 @@ async fn attempt(
     inputs: &Inputs,
     wanted: &Wanted,
     status: &mut DeliveryStatus,
+    history: &mut History<'_>,
 ) -> Result<InventoryRef, Halt> {
     let spec = &request.object.spec;
     let cluster = &target.cluster;
-    let before = inventory(context, status).await?;
-    let objects = manifests::read(context, request, target, wanted, inputs).await?;
-    let _turn = cluster.turn().await;
-    let plan = Plan::make(cluster, &request.ownership, objects, &spec.target_namespace, &before.ids()).await?;
+    let told = (status.inventory.clone(), status.attempted);
+    let named = inventory(context, status).await?;
+    let before = may_be_there(context, &named, status, history).await?;
+    let (_turn, plan) = match plan(context, request, target, inputs, wanted, &named).await {
+        Ok(planned) => planned,
+        Err(halt) => {
+            history.begin(wanted, None).await?;
+            return Err(halt);
+        }
+    };
     let planned = plan.objects();
     let ids: BTreeSet<_> = planned.keys().cloned().collect();
 
     let during = before.with(planned);
-    if during.ids() != before.ids() {
+    if during.ids() != named.ids() {
         status.inventory = Some(during.store(context.harbor.as_ref(), &context.chart_store, &request.key).await?);
     }
     status.attempted = Some(inputs.digest);
     let message = format!("applying {} to {}", wanted.name(), spec.cluster);
-    reconcile::progress(request.object, context, status, message).await?;
+    let inventory = status.inventory.as_ref().map(|inventory| inventory.digest);
+    // An attempt that the journal has the beginning of already is kept in the status alone.
+    if !history.begin(wanted, inventory).await? && (status.inventory.clone(), status.attempted) != told {
+        reconcile::progress(request.object, context, status, message.clone()).await?;
+    }
 
-    provide_credential(context, request, target).await?;
-    let applied = plan.apply(cluster, spec.force).await?;
-    remove::remove(cluster, &request.ownership, &before, &ids).await?;
+    let work = async {
+        provide_credential(context, request, target).await?;
+        let applied = plan.apply(cluster, spec.force).await?;
+        remove::remove(cluster, &request.ownership, &before, &ids).await?;
+        Ok::<_, Halt>(applied)
+    };
+    let mut work = pin!(work);
+    let applied = match timeout(TELLS_AFTER, &mut work).await {
+        Ok(applied) => applied?,
+        Err(_) => {
+            // To its end: a request that is given up may still arrive, after the one that says what came of it.
+            let telling = reconcile::progress(request.object, context, status, message);
+            let (told, applied) = tokio::join!(telling, work);
+            if let Err(halt) = told {
+                tracing::debug!(%halt, "that objects are being applied could not be told");
+            }
+            applied?
+        }
+    };
     keep(context, request, status, applied).await
+}
+
+/// What is to be applied, and the turn to do so: everything is found out before anything is changed.
+async fn plan<'a>(
+    context: &Context,
+    request: &Request<'_>,
+    target: &'a Target,
+    inputs: &Inputs,
+    wanted: &Wanted,
+    named: &Inventory,
+) -> Result<(SemaphorePermit<'a>, Plan), Halt> {
+    let objects = manifests::read(context, request, target, wanted, inputs).await?;
+    let turn = target.cluster.turn().await;
+    let namespace = &request.object.spec.target_namespace;
+    let plan = Plan::make(&target.cluster, &request.ownership, objects, namespace, &named.ids()).await?;
+    Ok((turn, plan))
 }
 
 /// Makes sure that pods in the target namespace can pull.
@@ -146,11 +193,26 @@ pub async fn again(
     Ok(())
 }
 
-/// What the delivery may have in its cluster.
+/// What the status names of what the delivery has in its cluster.
 pub async fn inventory(context: &Context, status: &DeliveryStatus) -> Result<Inventory, Halt> {
     match &status.inventory {
-        Some(reference) => Ok(Inventory::read(context.harbor.as_ref(), reference).await?),
+        Some(reference) => Ok(Inventory::read(context.harbor.as_ref(), &reference.digest).await?),
         None => Ok(Inventory::default()),
+    }
+}
+
+/// All that the delivery may have in its cluster: besides what the status names, what an attempt was about to apply of
+/// which only the journal knows.
+pub async fn may_be_there(
+    context: &Context,
+    named: &Inventory,
+    status: &DeliveryStatus,
+    history: &History<'_>,
+) -> Result<Inventory, Halt> {
+    let said = status.inventory.as_ref().map(|inventory| inventory.digest);
+    match history.inventory().filter(|recorded| Some(*recorded) != said) {
+        Some(recorded) => Ok(named.with(Inventory::read(context.harbor.as_ref(), &recorded).await?.unapplied())),
+        None => Ok(named.clone()),
     }
 }
 

@@ -1,5 +1,9 @@
 //! What the journal knows of a delivery, and what is to be added to it.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::{
     Request, Wanted,
     verdict::{Known, Verdict},
@@ -42,6 +46,24 @@ impl<'a> History<'a> {
         self.record.as_ref().filter(|record| record.artifact == *artifact).map(|record| record.state)
     }
 
+    /// Whether this artifact was asked for longer ago than it may take, and the cluster has not taken it.
+    pub fn is_overdue(&self, artifact: &Digest, timeout: Duration, now: Timestamp) -> bool {
+        let record = self.record.as_ref().filter(|_| self.state(artifact) == Some(DeploymentState::Requested));
+        record.is_some_and(|record| {
+            now.duration_since(record.since).try_into().is_ok_and(|for_: Duration| for_ >= timeout)
+        })
+    }
+
+    /// What may be in the cluster, as far as the journal knows.
+    pub fn inventory(&self) -> Option<Digest> {
+        self.record.as_ref()?.inventory
+    }
+
+    /// Whether the cluster took all of this artifact, and nothing else was begun since.
+    pub fn was_applied(&self, artifact: &Digest) -> bool {
+        self.state(artifact).is_some_and(|state| state != DeploymentState::Requested)
+    }
+
     /// What a verdict needs to know.
     pub fn known<'k>(&self, wanted: &Wanted, spec: &DeliverySpec, status: &'k DeliveryStatus) -> Known<'k> {
         Known {
@@ -52,12 +74,14 @@ impl<'a> History<'a> {
         }
     }
 
-    /// It is to run there: unless that is on record already.
-    pub async fn begin(&mut self, wanted: &Wanted) -> Result<(), Halt> {
+    /// It is to run there, where from now on all of `inventory` may be. That it was on record already is no new attempt,
+    /// and nothing is recorded.
+    pub async fn begin(&mut self, wanted: &Wanted, inventory: Option<Digest>) -> Result<bool, Halt> {
         if is_begun(self.state(&wanted.artifact)) {
-            return Ok(());
+            return Ok(false);
         }
-        self.append(wanted, DeploymentState::Requested, None, None).await
+        self.append(wanted, DeploymentState::Requested, inventory, None).await?;
+        Ok(true)
     }
 
     /// The cluster has taken it.

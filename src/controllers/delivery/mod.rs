@@ -101,6 +101,14 @@ impl Reconcile for Delivery {
                 Err(halt) if halt.kind == (HaltKind::Stalled { again: None }) => {
                     (Sight::default(), Verdict::refused(halt))
                 }
+                // So it is with what others did not lift in all the time that it had.
+                Err(halt)
+                    if matches!(halt.kind, HaltKind::Stalled { .. })
+                        && halt.observations.is_empty()
+                        && history.is_overdue(&wanted.artifact, self.spec.timeout.length(), Timestamp::now()) =>
+                {
+                    (Sight::default(), Verdict::refused(halt))
+                }
                 // While the cluster refuses it, nobody looks at what is there.
                 Err(halt) if matches!(halt.kind, HaltKind::Stalled { .. }) && halt.observations.is_empty() => {
                     let reason = halt.reason.clone();
@@ -220,9 +228,9 @@ async fn settle(
     if !is_applied(status, &inputs) {
         freshen(context, request, status).await?;
     }
-    if !is_applied(status, &inputs) {
-        history.begin(wanted).await?;
-        let inventory = bring::bring(context, request, target, &inputs, wanted, status).await?;
+    // Where the journal has the beginning of something else, the status is from before that.
+    if !is_applied(status, &inputs) || !history.was_applied(&wanted.artifact) {
+        let inventory = bring::bring(context, request, target, &inputs, wanted, status, history).await?;
         history.applied(wanted, &inventory).await?;
         status.attempted = None;
         let at = match &status.applied {
@@ -249,9 +257,12 @@ fn is_applied(status: &DeliveryStatus, inputs: &inputs::Inputs) -> bool {
         && status.attempted.is_none_or(|attempted| attempted == inputs.digest)
 }
 
-/// Takes what was written of the delivery last from the API server itself. The object at hand may be from a moment before
-/// this program's own last run, and an older inventory would forget what that run has applied.
+/// Takes what was written of the delivery last from the API server itself, where the object at hand is from a moment before
+/// this program's own last run: an older inventory would forget what that run has applied.
 async fn freshen(context: &Context, request: &Request<'_>, status: &mut DeliveryStatus) -> Result<(), Halt> {
+    if !context.written.is_older(request.object) {
+        return Ok(());
+    }
     let live = context.api::<Delivery>(&request.key.namespace).get_opt(&request.object.name_any()).await?;
     if let Some(live) = live.filter(|live| live.uid() == request.object.uid()).and_then(|live| live.status) {
         status.applied = live.applied;

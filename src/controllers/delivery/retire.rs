@@ -43,7 +43,9 @@ pub async fn retire(context: &Context, object: &Delivery) -> Result<(), Halt> {
     }
     let cluster = context.caches.cluster(&key);
     let now = Timestamp::now();
-    let (end, standing) = match (without_looking(object, cluster.as_ref(), now), &cluster) {
+    let is_empty =
+        object.status.as_ref().is_none_or(|status| status.inventory.is_none()) && history.inventory().is_none();
+    let (end, standing) = match (without_looking(object, is_empty, cluster.as_ref(), now), &cluster) {
         (Some(end), _) => (end, None),
         // Whether a suspended one is there is not looked at, until it goes.
         (None, Some(cluster)) if cluster.spec.suspend && cluster.metadata.deletion_timestamp.is_none() => {
@@ -61,7 +63,7 @@ pub async fn retire(context: &Context, object: &Delivery) -> Result<(), Halt> {
         End::Leave(why) => history.end(DeploymentState::Removed, &why).await?,
         End::Remove => {
             if let Some(Standing::Here(reached)) = &standing {
-                take_away(context, &request, reached, cluster.as_ref()).await?;
+                take_away(context, &request, &history, reached, cluster.as_ref()).await?;
             }
             history.end(DeploymentState::Removed, "its objects were deleted").await?;
         }
@@ -75,11 +77,17 @@ pub async fn retire(context: &Context, object: &Delivery) -> Result<(), Halt> {
     Ok(())
 }
 
-/// Decides how a delivery ends, where that does not depend on whether its cluster answers.
-fn without_looking(object: &Delivery, cluster: Option<&EphemeralCluster>, now: Timestamp) -> Option<End> {
+/// Decides how a delivery ends, where that does not depend on whether its cluster answers. One that is empty never had
+/// anything there.
+fn without_looking(
+    object: &Delivery,
+    is_empty: bool,
+    cluster: Option<&EphemeralCluster>,
+    now: Timestamp,
+) -> Option<End> {
     let wanted = &object.spec.cluster;
     let Some(cluster) = cluster else { return Some(End::Lost(format!("EphemeralCluster {wanted} is gone"))) };
-    if object.status.as_ref().is_none_or(|status| status.inventory.is_none()) {
+    if is_empty {
         return Some(End::Leave("nothing was applied".to_owned()));
     }
     if object.spec.deletion_policy == DeletionPolicy::Orphan {
@@ -123,12 +131,14 @@ fn by_standing(object: &Delivery, cluster: &EphemeralCluster, standing: &Standin
 async fn take_away(
     context: &Context,
     request: &Request<'_>,
+    history: &History<'_>,
     cluster: &Cluster,
     known_as: Option<&EphemeralCluster>,
 ) -> Result<(), Halt> {
     let object = request.object;
     let status = object.status.clone().unwrap_or_default();
-    let inventory = bring::inventory(context, &status).await?;
+    let named = bring::inventory(context, &status).await?;
+    let inventory = bring::may_be_there(context, &named, &status, history).await?;
     let _turn = cluster.turn().await;
     remove::remove(cluster, &request.ownership, &inventory, &BTreeSet::new()).await?;
     let spec = &object.spec;
@@ -185,7 +195,7 @@ mod tests {
     /// How it ends in a cluster that does not answer.
     fn end(delivery: &Delivery, cluster: Option<&EphemeralCluster>) -> End {
         let silent = Standing::Away("silent".into());
-        without_looking(delivery, cluster, now())
+        without_looking(delivery, delivery.status.is_none(), cluster, now())
             .unwrap_or_else(|| by_standing(delivery, cluster.unwrap(), &silent, now()))
     }
 
