@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod aws;
+mod cause;
 pub mod chart_store;
 pub mod cli;
 pub mod cluster_plane;

@@ -5,7 +5,7 @@ use orbit_plane::api::{
     EnvironmentOverlay, EnvironmentOverlaySpec, EphemeralCluster, EphemeralClusterSpec, HelmChart, HelmChartSpec,
     ImageUpload, ImageUploadSpec, ImageUploadStatus, ReleaseStatus,
 };
-use orbit_plane::digest::Digest;
+use orbit_plane::{cluster_plane::variables, digest::Digest};
 use serde_json::Value;
 
 /// The paths of all properties without a description, and of all strings, lists and maps without a bound.
@@ -126,6 +126,31 @@ fn a_time_that_the_plane_could_not_read_is_refused() {
     upload.validate_cel().unwrap();
     upload.spec.origin = Some(origin("9999-01-01T00:00:00Z"));
     assert!(message(upload.validate_cel()).contains("before the year 9999"));
+}
+
+#[test]
+fn a_cluster_takes_only_what_can_be_used() {
+    let cluster = |more: serde_json::Value| {
+        let mut spec = serde_json::json!({"connection": {"kubeConfig": {"secretRef": {"name": "eu-1"}}}});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        EphemeralCluster::new("eu-1", serde_json::from_value(spec).unwrap()).validate_cel()
+    };
+    for length in ["1s", "1h", "0h10m", "1h0m"] {
+        cluster(serde_json::json!({"lostAfter": length})).unwrap();
+    }
+    for length in ["0s", "0h0m", ""] {
+        assert!(message(cluster(serde_json::json!({"lostAfter": length}))).contains("spec.lostAfter"), "{length:?}");
+    }
+    let longest = "A".repeat(63);
+    for name in ["REGION", "_", "A1", &longest] {
+        assert!(variables::is_name(name));
+        cluster(serde_json::json!({"variables": {name: "eu"}})).unwrap();
+    }
+    for name in ["region", "1A", "A-B", "", "A B", "A\n", &format!("{longest}A")] {
+        assert!(!variables::is_name(name));
+        let refused = message(cluster(serde_json::json!({"variables": {"REGION": "eu", name: "eu"}})));
+        assert!(refused.contains("a variable is named"), "{name:?}: {refused}");
+    }
 }
 
 #[test]

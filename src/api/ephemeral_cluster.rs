@@ -54,10 +54,15 @@ pub struct EphemeralClusterSpec {
     /// Unreachable for that long, the cluster's deliveries count as lost. They are found again if it comes back. An
     /// imported cluster whose Secret is gone ends then.
     #[serde(default = "default_lost_after")]
+    #[schemars(extend("x-kubernetes-validations" = [{
+        "rule": "self.matches('[1-9]')",
+        "message": "a cluster cannot be lost at once: give spec.lostAfter a length of time, as in 10m"
+    }]))]
     pub lost_after: Span,
-    /// What ${orbit:NAME} stands for in manifests that are delivered here.
+    /// What ${orbit:NAME} stands for in manifests that are delivered here. Names are of A to Z, 0 to 9 and _, and begin
+    /// with no digit.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::short_map")]
+    #[schemars(schema_with = "schema::variables")]
     pub variables: BTreeMap<String, String>,
     /// Leaves everything as it is until unset.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

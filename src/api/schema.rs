@@ -32,6 +32,17 @@ pub fn short_map(_: &mut SchemaGenerator) -> Schema {
     string_map(64, 256)
 }
 
+/// Up to 64 short texts by names that manifests can give: see `cluster_plane::variables`.
+pub fn variables(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = short_map(generator);
+    let rule = serde_json::json!([{
+        "rule": "self.all(name, name.matches('^[A-Z_][A-Z0-9_]{0,62}$'))",
+        "message": "a variable is named with A to Z, 0 to 9 and _, at most 63 of them and no digit first, as in REGION",
+    }]);
+    schema.insert("x-kubernetes-validations".to_owned(), rule);
+    schema
+}
+
 /// Labels: up to 64, values of at most 63 characters.
 pub fn label_map(_: &mut SchemaGenerator) -> Schema {
     string_map(64, 63)

@@ -10,6 +10,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use url::Url;
 
 use super::{kubeconfig, trust::Trust};
+use crate::cause::carried;
 
 /// Namespace of the ConfigMap that names the plane's address: everyone may read it.
 const NAMESPACE: &str = "kube-public";
@@ -133,10 +134,8 @@ impl Plane {
         }
         let response = self.client.get(url).send().await.map_err(|error| {
             let cause = error.without_url();
-            anyhow::Error::new(cause).context(format!(
-                "{} cannot be reached; if it is an address of the plane's own machine, forward its port (kubectl port-forward) and pass --server http://127.0.0.1:PORT",
-                self.server
-            ))
+            let advice = advice(carried(&cause));
+            anyhow::Error::new(cause).context(format!("{} {advice}", self.server))
         })?;
         let status = response.status();
         if status == StatusCode::OK {
@@ -147,6 +146,22 @@ impl Plane {
         match response.json::<Problem>().await {
             Ok(problem) if is_problem => bail!("{}", problem.detail),
             _ => bail!("{} answers {status}: is it an Orbit Plane?", self.server),
+        }
+    }
+}
+
+/// What is wrong with a server that gave no answer, and what to do, by the failure of TLS that it was, if any.
+fn advice(tls: Option<&rustls::Error>) -> &'static str {
+    use rustls::{CertificateError, Error::InvalidCertificate};
+    match tls {
+        Some(InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        )) => "has a certificate for another name: pass --server with a name or address that is in it",
+        Some(InvalidCertificate(_)) => {
+            "has a certificate that is not trusted here: pass --ca-file with that of its authority, in PEM, if you know it"
+        }
+        _ => {
+            "cannot be reached; if it is an address of the plane's own machine, forward its port (kubectl port-forward) and pass --server http://127.0.0.1:PORT"
         }
     }
 }
@@ -192,5 +207,38 @@ mod tests {
         // What is published and of no use is said, with its place.
         let error = trusting(200, published(json!({"ca": "-----BEGIN CERTIFICATE-----\nxx\n"}))).await.unwrap_err();
         assert!(error.contains("ConfigMap kube-public/orbit-plane"), "{error}");
+    }
+    /// What is said of a server at this address that has a certificate of its own for this name.
+    async fn said_of(address: &str, name: &str, trusted: bool) -> String {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let config = rustls::ServerConfig::builder().with_no_client_auth();
+        let config = config.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+        let listener = tokio::net::TcpListener::bind((address, 0)).await.unwrap();
+        let server = format!("https://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let serving = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                drop(acceptor.accept(stream).await);
+            }
+        });
+        let mut trust = Trust::default();
+        if trusted {
+            trust.add(made.cert.pem(), "a test");
+        }
+        let client = trust.client(reqwest::Client::builder()).unwrap();
+        let plane = Plane { client, server, namespace: "shop".into() };
+        let error = plane.get::<Value>(&["applications"], &[]).await.unwrap_err();
+        serving.abort();
+        error.to_string()
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_trusted_is_told_from_one_that_does_not_answer() {
+        assert!(said_of("127.0.0.1", "127.0.0.1", false).await.contains("--ca-file"));
+        assert!(said_of("127.0.0.1", "plane.example", true).await.contains("certificate for another name"));
+        // Trusted, and gone after that.
+        assert!(said_of("127.0.0.1", "127.0.0.1", true).await.contains("cannot be reached"));
     }
 }

@@ -75,13 +75,20 @@ impl Plan {
     ) -> Result<Self, ApplyFailure> {
         let own_kinds: BTreeMap<_, _> = objects.iter().filter_map(|object| defined_kind(&object.value)).collect();
         let mut planned = Vec::with_capacity(objects.len());
+        let mut unknown = Vec::new();
         for desired in objects {
             let gvk = desired.gvk();
             let (resource, namespaced) = match cluster.kind(&gvk).await {
                 Ok(kind) => (Some(kind.resource), kind.namespaced),
                 Err(error @ KindError::Unknown { .. }) => {
-                    let own = own_kinds.get(&(gvk.group.clone(), gvk.kind.clone()));
-                    (None, *own.ok_or_else(|| ApplyFailure::of_object(&error, &desired.id))?)
+                    match own_kinds.get(&(gvk.group.clone(), gvk.kind.clone())) {
+                        Some(namespaced) => (None, *namespaced),
+                        // Whoever has to install one would rather know of all.
+                        None => {
+                            unknown.push((desired.id, error));
+                            continue;
+                        }
+                    }
                 }
                 Err(error) => return Err(ApplyFailure::of_object(&error, &desired.id)),
             };
@@ -96,6 +103,9 @@ impl Plan {
             object.metadata.namespace = (!id.namespace.is_empty()).then(|| id.namespace.clone());
             ownership.mark(&mut object);
             planned.push(Planned { api: resource.map(|resource| cluster.objects(&resource, &id)), id, gvk, object });
+        }
+        if !unknown.is_empty() {
+            return Err(ApplyFailure::of_unknown_kinds(&unknown));
         }
         check_owners(ownership, &planned, known).await?;
         Ok(Self { stages: order::install(planned, |planned| &planned.id) })

@@ -50,6 +50,17 @@ pub enum KindError {
     },
 }
 
+impl KindError {
+    /// The kind that is unknown, in a few words: one of several.
+    pub fn unknown_kind(&self) -> Option<String> {
+        let Self::Unknown { kind, api_version, versions } = self else { return None };
+        Some(match &versions[..] {
+            [] => format!("{kind} ({api_version})"),
+            versions => format!("{kind} ({api_version}; it has {})", versions.join(", ")),
+        })
+    }
+}
+
 fn unknown(kind: &str, api_version: &str, versions: &[String]) -> String {
     match versions {
         [] => format!(

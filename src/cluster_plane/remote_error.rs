@@ -3,7 +3,7 @@
 //! The server's messages are for programmers, may be as long as the object and may repeat what is in a Secret. They are
 //! taken apart by what servers really answer (Kubernetes 1.36; the tests hold the answers).
 
-use std::{error::Error as _, io, time::Duration};
+use std::time::Duration;
 
 use kube::core::{Status, response::StatusCause};
 
@@ -13,7 +13,10 @@ use super::{
     kinds::KindError,
     objects::ObjectId,
 };
-use crate::api::reason;
+use crate::{api::reason, cause::carried};
+
+/// How many kinds a message names.
+const NAMED: usize = 5;
 
 /// Why an object could not be applied or taken away.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,6 +186,29 @@ impl ApplyFailure {
             error @ KindError::Silent { .. } => Self::new(FailureKind::Unreachable, error.to_string()),
             error @ KindError::Unknown { .. } => Self::new(FailureKind::KindUnknown, format!("{object}: {error}")),
         }
+    }
+
+    /// The cluster does not know these kinds of objects: each is named once, by the first of its objects.
+    pub fn of_unknown_kinds(unknown: &[(ObjectId, KindError)]) -> Self {
+        let mut kinds: Vec<(&ObjectId, &KindError)> = Vec::new();
+        for (object, error) in unknown {
+            if !kinds.iter().any(|(other, _)| (&other.group, &other.kind) == (&object.group, &object.kind)) {
+                kinds.push((object, error));
+            }
+        }
+        if let [(object, error)] = kinds[..] {
+            return Self::of_object(error, object);
+        }
+        let mut named: Vec<_> = kinds.iter().take(NAMED).filter_map(|(_, error)| error.unknown_kind()).collect();
+        if kinds.len() > NAMED {
+            named.push(format!("{} more", kinds.len() - NAMED));
+        }
+        let message = format!(
+            "the cluster does not know {} of the kinds: {}. Install their CustomResourceDefinitions there, add them to the overlay, or change apiVersion",
+            kinds.len(),
+            named.join(", ")
+        );
+        Self::new(FailureKind::KindUnknown, message)
     }
 
     /// The object is another delivery's.
@@ -417,21 +443,6 @@ fn of_connection(error: &kube::Error) -> (FailureKind, String) {
         cause = source;
     }
     (FailureKind::Unreachable, format!("the API server does not answer: {cause}"))
-}
-
-/// The error of a kind that a request failed of. An `io::Error` does not name what it carries as its source.
-fn carried<E: std::error::Error + 'static>(error: &kube::Error) -> Option<&E> {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(carried) => Some(carried),
-            None => error.source(),
-        };
-    }
-    None
 }
 
 #[cfg(test)]

@@ -314,7 +314,7 @@ fn detail(fact: &Fact) -> Option<String> {
         }),
         Fact::Charted { chart, .. } => chart.unrestricted.clone(),
         Fact::Selected { reason, .. } => text(reason),
-        Fact::Rendered { objects, .. } => Some(format!("{objects} objects")),
+        Fact::Rendered { objects, .. } => Some(format!("{objects} object{}", if *objects == 1 { "" } else { "s" })),
         Fact::UploadDeleted { upload, retention_policy, .. } => Some(format!("{upload}, {retention_policy:?}")),
         Fact::Deployment(Deployment { cluster, state, detail, .. }) => {
             let place = format!("{} in {cluster}", state.as_str());

@@ -278,6 +278,12 @@ async fn a_kind_that_the_cluster_does_not_have_is_named_with_the_versions_it_has
             "Widget.{group} one in namespace {namespace}: the cluster does not know the kind Widget ({group}/v1)"
         );
         must_halt(&fleet, "KindUnknown", &[&unknown, "install its CustomResourceDefinition"]).await;
+        // All that it does not know are named at once.
+        fleet.overlay("web", &[&config_map("beside", "1"), &widget, old], json!({})).await;
+        let words =
+            format!("does not know 2 of the kinds: Deployment (apps/v1beta1; it has apps/v1), Widget ({group}/v1)");
+        must_halt(&fleet, "KindUnknown", &[&words]).await;
+        fleet.overlay("web", &[&config_map("beside", "1"), &widget], json!({})).await;
         let schema = json!({"openAPIV3Schema": {"type": "object"}});
         fleet
             .lend::<CustomResourceDefinition>(json!({

@@ -4,7 +4,7 @@ use kube::{
     Api,
     api::{Patch, PatchParams, PostParams},
 };
-use orbit_plane::api::{EnvironmentOverlay, ImageUpload};
+use orbit_plane::api::{EnvironmentOverlay, EphemeralCluster, ImageUpload};
 use serde_json::{Value, json};
 
 use crate::cluster::with_namespace;
@@ -55,6 +55,33 @@ async fn what_cannot_be_is_refused_with_a_sentence() {
         ] {
             let message = refusal(&api, &object).await;
             assert!(message.contains(said), "expected {said:?} in: {message}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_cluster_cannot_be_is_refused_with_a_sentence() {
+    with_namespace(|client, namespace| async move {
+        let api: Api<EphemeralCluster> = Api::namespaced(client, &namespace);
+        let taken = async |more: Value| {
+            let mut spec = json!({"connection": {"kubeConfig": {"secretRef": {"name": "eu-1"}}}});
+            spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let object = json!({
+                "apiVersion": "orbit.k8or.io/v1alpha1", "kind": "EphemeralCluster", "metadata": {"name": "eu-1"},
+                "spec": spec,
+            });
+            api.patch("eu-1", &PatchParams::apply("test").dry_run(), &Patch::Apply(object)).await
+        };
+        taken(json!({"lostAfter": "1s", "variables": {"REGION": "eu"}})).await.unwrap();
+        for (more, said) in [
+            (json!({"lostAfter": "0s"}), "cannot be lost at once"),
+            (json!({"variables": {"region": "eu"}}), "a variable is named with A to Z"),
+        ] {
+            match taken(more).await {
+                Err(kube::Error::Api(status)) => assert!(status.message.contains(said), "{status}"),
+                other => panic!("expected a refusal, got {other:?}"),
+            }
         }
     })
     .await;

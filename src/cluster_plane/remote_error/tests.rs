@@ -1,5 +1,7 @@
 //! The answers are an API server's own (Kubernetes 1.36.3), shortened where they repeat the object.
 
+use std::io;
+
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
@@ -254,6 +256,25 @@ fn a_kind_that_the_cluster_does_not_have_is_named() {
     assert!(failure.message.contains("as apps/v1beta1; it has apps/v1"), "{}", failure.message);
     let failure = ApplyFailure::of_object(&other, &id("Deployment.apps"));
     assert!(failure.message.starts_with(&id("Deployment.apps").to_string()), "{}", failure.message);
+}
+
+#[test]
+fn all_unknown_kinds_are_named_at_once_and_each_once() {
+    let unknown = |kind: &str, name: &str, versions: &[&str]| {
+        let object = ObjectId { group: "example.com".into(), name: name.into(), ..id(kind) };
+        let versions = versions.iter().map(|&version| version.to_owned()).collect();
+        (object, KindError::Unknown { kind: kind.into(), api_version: "example.com/v1".into(), versions })
+    };
+    let one = [unknown("Widget", "a", &[]), unknown("Widget", "b", &[])];
+    let failure = ApplyFailure::of_unknown_kinds(&one);
+    assert_eq!(failure, ApplyFailure::of_object(&one[0].1, &one[0].0));
+    let several: Vec<_> = one.into_iter().chain([unknown("Gadget", "a", &["example.com/v2"])]).collect();
+    let failure = ApplyFailure::of_unknown_kinds(&several);
+    assert_eq!(failure.kind, KindUnknown);
+    let said = "does not know 2 of the kinds: Widget (example.com/v1), Gadget (example.com/v1; it has example.com/v2).";
+    assert!(failure.message.contains(said), "{}", failure.message);
+    let many: Vec<_> = (0..9).map(|i| unknown(&format!("Kind{i}"), "a", &[])).collect();
+    assert!(ApplyFailure::of_unknown_kinds(&many).message.contains("Kind4 (example.com/v1), 4 more."));
 }
 
 #[test]

@@ -211,7 +211,7 @@ impl Wanted {
 
     /// For people.
     pub fn name(&self) -> String {
-        self.version.as_ref().map_or_else(|| "its own manifests".to_owned(), |version| format!("version {version}"))
+        self.version.as_ref().map_or_else(|| "its set of manifests".to_owned(), |version| format!("version {version}"))
     }
 }
 

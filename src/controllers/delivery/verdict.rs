@@ -70,7 +70,10 @@ pub fn verdict(sight: &Sight, known: Known<'_>, now: Timestamp) -> Verdict {
         return Verdict {
             healthy: true,
             reason: reason::SUCCEEDED.into(),
-            message: format!("{} objects are as they should be", sight.objects.len()),
+            message: match sight.objects.len() {
+                1 => "1 object is as it should be".to_owned(),
+                count => format!("{count} objects are as they should be"),
+            },
             state: Some(DeploymentState::Healthy),
             again: None,
         };
@@ -181,6 +184,15 @@ mod tests {
         let applied = applied();
         let known = Known { recorded: Some(recorded), applied: Some(&applied), timeout: TIMEOUT, conditions };
         verdict(sight, known, at(second))
+    }
+
+    #[test]
+    fn what_is_healthy_is_counted() {
+        let mut sight = sight(HealthState::Current, None);
+        let verdict = judge(&sight, DeploymentState::Applied, &[], 60);
+        assert_eq!((verdict.state, &*verdict.message), (Some(DeploymentState::Healthy), "1 object is as it should be"));
+        sight.objects.push(sight.objects[0].clone());
+        assert_eq!(judge(&sight, DeploymentState::Applied, &[], 60).message, "2 objects are as they should be");
     }
 
     #[test]

@@ -23,7 +23,10 @@ pub async fn retire(context: &Context, object: &EphemeralCluster) -> Result<(), 
     if left > 0 {
         // Their ends depend on whether the cluster is there, and nobody else looks any more.
         context.fleet.found(key, connect::last_standing(context, object).await?);
-        let message = format!("{left} deliveries to the cluster are being ended");
+        let message = match left {
+            1 => "1 delivery to the cluster is being ended".to_owned(),
+            _ => format!("{left} deliveries to the cluster are being ended"),
+        };
         return Err(Halt::waiting_for(super::HEARTBEAT, reason::TERMINATING, message));
     }
     context.fleet.forget(&key);
