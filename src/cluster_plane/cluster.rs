@@ -34,6 +34,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(5);
 /// Longer than a watch lasts by the API server's own will.
 const READ: Duration = Duration::from_secs(330);
+/// How long a pull Secret is believed to be as it was given where nothing is delivered meanwhile.
+const SETTLED: Duration = Duration::from_secs(600);
 /// Deliveries that are applied to one cluster at a time: one that is slow holds up its own only.
 const AT_ONCE: usize = 8;
 
@@ -49,6 +51,7 @@ pub struct Cluster {
     turns: Semaphore,
     credentials: RwLock<()>,
     provisions: Provisions,
+    pulled_with: Provisions,
 }
 
 impl fmt::Debug for Cluster {
@@ -124,6 +127,7 @@ impl Cluster {
             turns: Semaphore::new(AT_ONCE),
             credentials: RwLock::default(),
             provisions: Provisions::default(),
+            pulled_with: Provisions::believed_for(SETTLED),
         }
     }
 
@@ -224,6 +228,17 @@ impl Cluster {
     /// What it was seen to have a moment ago.
     pub fn provisions(&self) -> &Provisions {
         &self.provisions
+    }
+
+    /// Which pull Secrets its namespaces were seen to have, for longer: where nothing else changes either.
+    pub fn pulled_with(&self) -> &Provisions {
+        &self.pulled_with
+    }
+
+    /// Something that it was seen to have is taken away.
+    pub fn forget_provisions(&self) {
+        self.provisions.forget();
+        self.pulled_with.forget();
     }
 
     /// A turn at changing it.

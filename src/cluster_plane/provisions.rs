@@ -27,19 +27,33 @@ pub enum Provision {
 }
 
 /// What there was.
-#[derive(Debug, Default)]
-pub struct Provisions(Mutex<HashMap<Provision, Instant>>);
+#[derive(Debug)]
+pub struct Provisions {
+    believed_for: Duration,
+    seen: Mutex<HashMap<Provision, Instant>>,
+}
+
+impl Default for Provisions {
+    fn default() -> Self {
+        Self::believed_for(MOMENT)
+    }
+}
 
 impl Provisions {
+    /// What is believed for so long instead of a moment.
+    pub fn believed_for(believed_for: Duration) -> Self {
+        Self { believed_for, seen: Mutex::default() }
+    }
+
     /// Whether this was there a moment ago.
     pub fn has(&self, provision: &Provision) -> bool {
-        self.lock().get(provision).is_some_and(|seen| seen.elapsed() < MOMENT)
+        self.lock().get(provision).is_some_and(|seen| seen.elapsed() < self.believed_for)
     }
 
     /// This is there now.
     pub fn saw(&self, provision: Provision) {
         let mut seen = self.lock();
-        seen.retain(|_, seen| seen.elapsed() < MOMENT);
+        seen.retain(|_, seen| seen.elapsed() < self.believed_for);
         seen.insert(provision, Instant::now());
     }
 
@@ -49,7 +63,7 @@ impl Provisions {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Provision, Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,5 +93,8 @@ mod tests {
         assert!(!provisions.has(&shop));
         provisions.saw(Provision::Namespace("other".into()));
         assert_eq!(provisions.lock().len(), 1, "and not kept");
+        let lasting = Provisions::believed_for(MOMENT * 2);
+        lasting.lock().insert(shop.clone(), long_ago);
+        assert!(lasting.has(&shop));
     }
 }

@@ -168,6 +168,11 @@ impl Caches {
         chosen(&self.deliveries.store, is_chosen)
     }
 
+    /// Whether there is a delivery, readable or not, of which this is so.
+    pub fn has_delivery(&self, is_so: impl Fn(&Guarded<Delivery>) -> bool) -> bool {
+        self.deliveries.store.state().iter().any(|delivery| is_so(delivery))
+    }
+
     /// The names of all namespaces.
     pub fn namespace_names(&self) -> Vec<String> {
         self.namespaces.store.state().iter().map(|namespace| namespace.name_any()).collect()

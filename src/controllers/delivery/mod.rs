@@ -9,6 +9,7 @@ mod history;
 mod inputs;
 mod look;
 mod manifests;
+mod pull_secret;
 mod retire;
 mod verdict;
 

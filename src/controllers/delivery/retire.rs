@@ -5,16 +5,12 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::{Request, bring, history::History};
+use super::{Request, bring, history::History, pull_secret};
 use crate::{
     api::{ClusterDeletionPolicy, DeletionPolicy, Delivery, EphemeralCluster, reason},
     chart_store::DeploymentState,
-    cluster_plane::{Cluster, ClusterKey, Standing, credential, remove},
-    controllers::{
-        context::Context,
-        ephemeral_cluster::{EphemeralClusterExt, pull_secrets},
-        outcome::Halt,
-    },
+    cluster_plane::{Cluster, ClusterKey, Standing, remove},
+    controllers::{context::Context, ephemeral_cluster::EphemeralClusterExt, outcome::Halt},
 };
 
 /// How a delivery ends.
@@ -63,7 +59,7 @@ pub async fn retire(context: &Context, object: &Delivery) -> Result<(), Halt> {
         End::Leave(why) => history.end(DeploymentState::Removed, &why).await?,
         End::Remove => {
             if let Some(Standing::Here(reached)) = &standing {
-                take_away(context, &request, &history, reached, cluster.as_ref()).await?;
+                take_away(context, &request, &history, reached).await?;
             }
             history.end(DeploymentState::Removed, "its objects were deleted").await?;
         }
@@ -126,14 +122,12 @@ fn by_standing(object: &Delivery, cluster: &EphemeralCluster, standing: &Standin
     }
 }
 
-/// Deletes what is there, and the pull Secret unless something else in the namespace pulls with it: another delivery, or
-/// what others bring there.
+/// Deletes what is there, and the pull Secret unless something else in the namespace pulls with it.
 async fn take_away(
     context: &Context,
     request: &Request<'_>,
     history: &History<'_>,
     cluster: &Cluster,
-    known_as: Option<&EphemeralCluster>,
 ) -> Result<(), Halt> {
     let object = request.object;
     let status = object.status.clone().unwrap_or_default();
@@ -141,22 +135,7 @@ async fn take_away(
     let inventory = bring::may_be_there(context, &named, &status, history).await?;
     let _turn = cluster.turn().await;
     remove::remove(cluster, &request.ownership, &inventory, &BTreeSet::new()).await?;
-    let spec = &object.spec;
-    let shares = |other: &Delivery| {
-        other.uid() != object.uid()
-            // Of several that end at once, none may leave it to another.
-            && other.metadata.deletion_timestamp.is_none()
-            && other.spec.cluster == spec.cluster
-            && other.spec.target_namespace == spec.target_namespace
-    };
-    // Whoever brought it before this is among those that are looked at; whoever brings it after this makes it anew.
-    let _taking = cluster.taking_credentials().await;
-    let pulled_in = known_as.map(|object| pull_secrets::wanted(context, object)).unwrap_or_default();
-    if !pulled_in.contains(&spec.target_namespace) && context.caches.deliveries(shares).is_empty() {
-        cluster.provisions().forget();
-        credential::withdraw(cluster, context.chart_store.plane(), &spec.target_namespace).await?;
-    }
-    Ok(())
+    pull_secret::leave(context, object, cluster, BTreeSet::from([object.spec.target_namespace.as_str()])).await
 }
 
 #[cfg(test)]

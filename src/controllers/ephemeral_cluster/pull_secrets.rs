@@ -23,7 +23,7 @@ use crate::{
 /// Sees to it that the Secrets are there. Returned is where they are not, and why: a namespace in which something is
 /// wrong is no reason to hold up the cluster.
 pub async fn provide(context: &Context, object: &EphemeralCluster, cluster: &Cluster) -> Result<Vec<String>, Halt> {
-    let namespaces = wanted(context, object);
+    let namespaces = left_to_others(context, object);
     if namespaces.is_empty() {
         return Ok(Vec::new());
     }
@@ -57,7 +57,7 @@ async fn give(cluster: &Cluster, plane: &str, namespace: &str, config: &ByteStri
 }
 
 /// The namespaces of the cluster that others bring overlays to.
-pub fn wanted(context: &Context, object: &EphemeralCluster) -> BTreeSet<String> {
+pub fn left_to_others(context: &Context, object: &EphemeralCluster) -> BTreeSet<String> {
     let overlays = context.caches.overlays(|overlay| {
         overlay.spec.delivery.mode == DeliveryMode::None
             && overlay.metadata.deletion_timestamp.is_none()

@@ -158,7 +158,8 @@ pub fn deliveries_about(
     namespace: &PartialObjectMeta<Namespace>,
 ) -> Vec<ObjectRef<Guarded<Delivery>>> {
     let name = namespace.name_any();
-    chosen(store, |delivery| delivery.namespace().as_ref() == Some(&name) || delivery.spec.cluster.namespace == name)
+    let goes_there = |delivery: &Delivery| delivery.spec.cluster.namespace == name;
+    chosen(store, |delivery| delivery.namespace().as_ref() == Some(&name) || may(delivery, goes_there))
 }
 
 /// The overlay that a delivery is of.
@@ -193,7 +194,9 @@ pub fn deliveries_to(
     cluster: &Guarded<EphemeralCluster>,
 ) -> Vec<ObjectRef<Guarded<Delivery>>> {
     let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
-    chosen(store, |delivery| delivery.spec.cluster.namespace == namespace && delivery.spec.cluster.name == name)
+    let goes_there =
+        |delivery: &Delivery| delivery.spec.cluster.namespace == namespace && delivery.spec.cluster.name == name;
+    chosen(store, |delivery| may(delivery, goes_there))
 }
 
 /// The deliveries that a Secret is copied by.
@@ -202,9 +205,8 @@ pub fn delivering(
     secret: &PartialObjectMeta<Secret>,
 ) -> Vec<ObjectRef<Guarded<Delivery>>> {
     let (namespace, name) = (secret.namespace(), secret.name_any());
-    chosen(store, |delivery| {
-        delivery.namespace() == namespace && delivery.spec.secrets.iter().any(|secret| secret.name == name)
-    })
+    let is_copied = |delivery: &Delivery| delivery.spec.secrets.iter().any(|secret| secret.name == name);
+    chosen(store, |delivery| delivery.namespace() == namespace && may(delivery, is_copied))
 }
 
 /// The clusters whose kubeconfig a Secret holds.
@@ -223,11 +225,16 @@ pub fn reached_with(
 
 fn chosen(
     store: &Store<Guarded<Delivery>>,
-    is_chosen: impl Fn(&Delivery) -> bool,
+    is_chosen: impl Fn(&Guarded<Delivery>) -> bool,
 ) -> Vec<ObjectRef<Guarded<Delivery>>> {
     let state = store.state();
-    let chosen = state.iter().filter(|object| object.0.as_ref().is_ok_and(&is_chosen));
+    let chosen = state.iter().filter(|object| is_chosen(object));
     chosen.map(|object| ObjectRef::from_obj(object.as_ref())).collect()
+}
+
+/// Whether this is so of a delivery, or may be: of one that cannot be read nobody knows.
+fn may(delivery: &Guarded<Delivery>, is_so: impl Fn(&Delivery) -> bool) -> bool {
+    delivery.0.as_ref().ok().is_none_or(is_so)
 }
 
 #[cfg(test)]
@@ -299,6 +306,37 @@ mod tests {
         };
         assert_eq!(about("shop"), ["shop"]);
         assert_eq!(about("fleet"), ["blog", "shop"]);
+    }
+
+    #[test]
+    fn a_delivery_that_cannot_be_read_may_go_to_any_cluster() {
+        let (store, mut writer) = reflector::store();
+        let mut add = |name: &str, cluster: serde_json::Value| {
+            let object = json!({
+                "apiVersion": "orbit.k8or.io/v1alpha1", "kind": "Delivery",
+                "metadata": {"name": name, "namespace": "shop"},
+                "spec": {
+                    "application": "web", "environment": "prod", "targetNamespace": "shop", "cluster": cluster,
+                    "artifact": crate::digest::Digest::of("a"), "driftPolicy": "Correct", "onFailure": "Hold",
+                    "timeout": "10m", "deletionPolicy": "Prune", "secrets": [{"name": "db"}],
+                },
+            });
+            writer.apply_watcher_event(&watcher::Event::Apply(serde_json::from_value(object).unwrap()));
+        };
+        add("here", json!({"namespace": "fleet", "name": "eu-1", "uid": "u"}));
+        add("elsewhere", json!({"namespace": "fleet", "name": "eu-2", "uid": "u"}));
+        add("odd", json!(["eu-1"]));
+        let names = |chosen: Vec<ObjectRef<Guarded<Delivery>>>| -> Vec<_> {
+            let mut names: Vec<_> = chosen.into_iter().map(|delivery| delivery.name).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(deliveries_to(&store, &cluster(json!({})))), ["here", "odd"]);
+        let secret = |namespace: &str| -> PartialObjectMeta<Secret> {
+            serde_json::from_value(json!({"metadata": {"name": "db", "namespace": namespace}})).unwrap()
+        };
+        assert_eq!(names(delivering(&store, &secret("shop"))), ["elsewhere", "here", "odd"]);
+        assert!(names(delivering(&store, &secret("blog"))).is_empty());
     }
 
     #[test]

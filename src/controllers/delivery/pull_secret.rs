@@ -1,0 +1,84 @@
+//! The pull Secret of a namespace that a delivery leaves: whoever is last there takes it away.
+
+use std::collections::BTreeSet;
+
+use kube::{Resource, ResourceExt, core::DeserializeGuard};
+
+use crate::{
+    api::Delivery,
+    cluster_plane::{Cluster, ClusterKey, credential},
+    controllers::{context::Context, ephemeral_cluster::pull_secrets, outcome::Halt},
+};
+
+/// Takes the pull Secret out of these namespaces, which a delivery has nothing in any more, but for those in which
+/// something else pulls with it: another delivery, or what others than the plane bring there.
+pub async fn leave(
+    context: &Context,
+    object: &Delivery,
+    cluster: &Cluster,
+    left: BTreeSet<&str>,
+) -> Result<(), Halt> {
+    if left.is_empty() {
+        return Ok(());
+    }
+    let to = &object.spec.cluster;
+    let key: ClusterKey = (to.namespace.clone(), to.name.clone());
+    // Whoever brought it before this is among those that are looked at; whoever brings it after this makes it anew.
+    let _taking = cluster.taking_credentials().await;
+    let known_as = context.caches.cluster(&key);
+    let pulled_in = known_as.map(|known_as| pull_secrets::left_to_others(context, &known_as)).unwrap_or_default();
+    for namespace in left {
+        let is_shared = context.caches.has_delivery(|other| may_share(object, other, namespace));
+        if !is_shared && !pulled_in.contains(namespace) {
+            cluster.forget_provisions();
+            credential::withdraw(cluster, context.chart_store.plane(), namespace).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether another delivery pulls in a namespace of the same cluster. Of one that cannot be read nobody knows where it
+/// goes, and what it has stays also while it is being deleted.
+fn may_share(object: &Delivery, other: &DeserializeGuard<Delivery>, namespace: &str) -> bool {
+    let Ok(readable) = &other.0 else { return true };
+    other.uid() != object.uid()
+        // Of several that end at once, none may leave it to another.
+        && other.meta().deletion_timestamp.is_none()
+        && readable.spec.cluster == object.spec.cluster
+        && readable.spec.target_namespace == namespace
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{digest::Digest, release::ClusterRef};
+
+    fn delivery(uid: &str, cluster: &str, namespace: &str) -> Value {
+        json!({
+            "apiVersion": "orbit.k8or.io/v1alpha1", "kind": "Delivery",
+            "metadata": {"name": format!("{uid}.prod.fleet.{cluster}"), "namespace": "shop", "uid": uid},
+            "spec": {
+                "application": "web", "environment": "prod", "targetNamespace": namespace,
+                "artifact": Digest::of("a"), "cluster": ClusterRef::new("fleet", cluster, "u"),
+                "driftPolicy": "Correct", "onFailure": "Hold", "timeout": "10m", "deletionPolicy": "Prune",
+            },
+        })
+    }
+
+    #[test]
+    fn whoever_pulls_in_the_same_namespace_of_the_same_cluster_shares() {
+        let own: Delivery = serde_json::from_value(delivery("own", "eu-1", "shop")).unwrap();
+        let shares = |other: Value| may_share(&own, &serde_json::from_value(other).unwrap(), "shop");
+        assert!(shares(delivery("other", "eu-1", "shop")));
+        assert!(!shares(delivery("own", "eu-1", "shop")), "it itself");
+        assert!(!shares(delivery("other", "eu-2", "shop")) && !shares(delivery("other", "eu-1", "blog")));
+        let mut ending = delivery("other", "eu-1", "shop");
+        ending["metadata"]["deletionTimestamp"] = json!("2026-01-02T00:00:00Z");
+        assert!(!shares(ending.clone()));
+        // What cannot be read stays, and may be there.
+        ending["spec"]["cluster"] = json!(7);
+        assert!(shares(ending));
+    }
+}
