@@ -1,6 +1,6 @@
 //! What pods pull with where others than the plane apply overlays (`delivery.mode: None`).
 
-use k8s_openapi::{ByteString, api::core::v1::Secret};
+use k8s_openapi::{ByteString, api::core::v1::{Namespace, Secret}};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, ListParams, PostParams},
@@ -47,6 +47,43 @@ async fn clusters_are_given_what_pods_pull_with_also_where_others_apply() {
         until_pulled_with(&fleet, &secrets, &another.expect("it is there")).await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_delivery_that_moves_takes_the_pull_secret_along_as_the_last_one() {
+    with_namespace(|client, namespace| async move {
+        let fleet = Fleet::of(client.clone(), &namespace).await;
+        let [from, to] = ["from", "to"].map(|end| format!("{namespace}-{end}"));
+        for name in [&from, &to] {
+            fleet.lend::<Namespace>(json!({"metadata": {"name": name}})).await;
+        }
+        let secrets = |namespace: &str| Api::<Secret>::namespaced(client.clone(), namespace);
+        for (application, name) in [("web", "one"), ("cart", "two")] {
+            fleet.overlay(application, &[&config_map(name, "1")], json!({"targetNamespace": from})).await;
+            fleet.until_delivered(application).await;
+        }
+        let shared = secrets(&from).get(PULL_SECRET).await.unwrap();
+        fleet.overlay("web", &[&config_map("one", "1")], json!({"targetNamespace": to})).await;
+        until_moved(&fleet, "web", &secrets(&to), &to).await;
+        assert_eq!(secrets(&from).get(PULL_SECRET).await.unwrap().uid(), shared.uid(), "the other one pulls there");
+        fleet.overlay("cart", &[&config_map("two", "1")], json!({"targetNamespace": to})).await;
+        until_moved(&fleet, "cart", &secrets(&to), &to).await;
+        assert!(secrets(&from).get_opt(PULL_SECRET).await.unwrap().is_none(), "nobody pulls there any more");
+    })
+    .await;
+}
+
+/// Waits until the delivery of an application is healthy in a namespace, and pods can pull there.
+async fn until_moved(fleet: &Fleet, application: &str, secrets: &Api<Secret>, to: &str) {
+    let name = fleet.delivery(application, "here");
+    fleet
+        .plane
+        .until(&name, "there", |delivery: &Delivery| {
+            delivery.spec.target_namespace == to
+                && condition(delivery, condition_type::READY).is_some_and(|c| c.status == ConditionStatus::True)
+        })
+        .await;
+    assert!(secrets.get_opt(PULL_SECRET).await.unwrap().is_some());
 }
 
 #[tokio::test]

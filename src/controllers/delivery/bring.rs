@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, pin::pin, time::Duration};
 use kube::ResourceExt;
 use tokio::{sync::SemaphorePermit, time::timeout};
 
-use super::{Request, Wanted, cluster::Target, history::History, inputs::Inputs, manifests};
+use super::{Request, Wanted, cluster::Target, history::History, inputs::Inputs, manifests, pull_secret};
 use crate::{
     api::{DeliveryStatus, InventoryRef, annotation},
     cluster_plane::{
@@ -115,6 +115,8 @@ async fn attempt(
         provide_credential(context, request, target).await?;
         let applied = plan.apply(cluster, spec.force).await?;
         remove::remove(cluster, &request.ownership, &before, &ids).await?;
+        let left = pull_secret::left(&before.ids(), &ids, &spec.target_namespace);
+        pull_secret::leave(context, request.object, cluster, left).await?;
         Ok::<_, Halt>(applied)
     };
     let mut work = pin!(work);

@@ -6,7 +6,7 @@ use kube::{Resource, ResourceExt, core::DeserializeGuard};
 
 use crate::{
     api::Delivery,
-    cluster_plane::{Cluster, ClusterKey, credential},
+    cluster_plane::{Cluster, ClusterKey, credential, objects::ObjectId},
     controllers::{context::Context, ephemeral_cluster::pull_secrets, outcome::Halt},
 };
 
@@ -16,7 +16,7 @@ pub async fn leave(
     context: &Context,
     object: &Delivery,
     cluster: &Cluster,
-    left: BTreeSet<&str>,
+    left: BTreeSet<String>,
 ) -> Result<(), Halt> {
     if left.is_empty() {
         return Ok(());
@@ -28,13 +28,20 @@ pub async fn leave(
     let known_as = context.caches.cluster(&key);
     let pulled_in = known_as.map(|known_as| pull_secrets::left_to_others(context, &known_as)).unwrap_or_default();
     for namespace in left {
-        let is_shared = context.caches.has_delivery(|other| may_share(object, other, namespace));
-        if !is_shared && !pulled_in.contains(namespace) {
+        let is_shared = context.caches.has_delivery(|other| may_share(object, other, &namespace));
+        if !is_shared && !pulled_in.contains(&namespace) {
             cluster.forget_provisions();
-            credential::withdraw(cluster, context.chart_store.plane(), namespace).await?;
+            credential::withdraw(cluster, context.chart_store.plane(), &namespace).await?;
         }
     }
     Ok(())
+}
+
+/// The namespaces that a delivery leaves whose objects become others, and which goes to `target` now.
+pub fn left(before: &BTreeSet<ObjectId>, now: &BTreeSet<ObjectId>, target: &str) -> BTreeSet<String> {
+    let stays = |namespace: &str| namespace == target || now.iter().any(|id| id.namespace == namespace);
+    let namespaces = before.iter().map(|id| id.namespace.as_str());
+    namespaces.filter(|namespace| !namespace.is_empty() && !stays(namespace)).map(str::to_owned).collect()
 }
 
 /// Whether another delivery pulls in a namespace of the same cluster. Of one that cannot be read nobody knows where it
@@ -65,6 +72,25 @@ mod tests {
                 "driftPolicy": "Correct", "onFailure": "Hold", "timeout": "10m", "deletionPolicy": "Prune",
             },
         })
+    }
+
+    #[test]
+    fn a_namespace_is_left_with_the_last_object_there_unless_it_is_the_target() {
+        let ids = |namespaces: &[&str]| -> BTreeSet<ObjectId> {
+            let id = |(at, namespace): (usize, &&str)| ObjectId {
+                group: String::new(),
+                kind: "ConfigMap".into(),
+                namespace: (*namespace).to_owned(),
+                name: at.to_string(),
+            };
+            namespaces.iter().enumerate().map(id).collect()
+        };
+        let left = |before: &[&str], now: &[&str], target: &str| {
+            left(&ids(before), &ids(now), target).into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(left(&["old", "old"], &["new"], "new"), ["old"]);
+        assert!(left(&["old", "", "new"], &["new", "old"], "new").is_empty());
+        assert!(left(&["shop"], &[], "shop").is_empty(), "the next version may have objects again");
     }
 
     #[test]

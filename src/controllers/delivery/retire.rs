@@ -135,7 +135,7 @@ async fn take_away(
     let inventory = bring::may_be_there(context, &named, &status, history).await?;
     let _turn = cluster.turn().await;
     remove::remove(cluster, &request.ownership, &inventory, &BTreeSet::new()).await?;
-    pull_secret::leave(context, object, cluster, BTreeSet::from([object.spec.target_namespace.as_str()])).await
+    pull_secret::leave(context, object, cluster, BTreeSet::from([object.spec.target_namespace.clone()])).await
 }
 
 #[cfg(test)]
