@@ -112,7 +112,7 @@ pub struct AppliedArtifact {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub version: Option<String>,
-    /// Digest of everything that went into the cluster besides: variables, Secrets' versions, the pull credential's id.
+    /// Digest of everything that went into the cluster besides: variables and Secrets' versions.
     pub inputs_digest: Digest,
     /// When.
     #[schemars(with = "String", extend("format" = "date-time"), length(max = 64))]

@@ -1,6 +1,9 @@
 //! What pods pull with where others than the plane apply overlays (`delivery.mode: None`).
 
-use k8s_openapi::{ByteString, api::core::v1::{Namespace, Secret}};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{Namespace, Secret},
+};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, ListParams, PostParams},
@@ -40,11 +43,42 @@ async fn clusters_are_given_what_pods_pull_with_also_where_others_apply() {
 
         // The next credential follows.
         secrets.delete(ISSUED, &DeleteParams::default()).await.unwrap();
-        let uid = issued.uid();
-        let another =
-            await_condition(secrets.clone(), ISSUED, move |it: Option<&Secret>| it.is_some_and(|it| it.uid() != uid));
-        let another = tokio::time::timeout(fleet.plane.patience, another).await.expect("another is issued").unwrap();
-        until_pulled_with(&fleet, &secrets, &another.expect("it is there")).await;
+        until_pulled_with(&fleet, &secrets, &until_another(&fleet, &secrets, &issued).await).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_credential_changes_nothing_but_the_pull_secret() {
+    with_namespace(|client, namespace| async move {
+        let mut fleet = Fleet::of(client.clone(), &namespace).await;
+        let secrets: Api<Secret> = Api::namespaced(client, &namespace);
+        fleet.overlay("web", &[&config_map("one", "1")], json!({})).await;
+        let delivery = fleet.until_delivered("web").await;
+        let issued = secrets.get(ISSUED).await.unwrap();
+        until_pulled_with(&fleet, &secrets, &issued).await;
+        let object = fleet.config_maps().get("one").await.unwrap();
+        let known = credential_id(&fleet.plane.until_ready::<EphemeralCluster>("here").await);
+        let writes = fleet.plane.writes().await;
+
+        secrets.delete(ISSUED, &DeleteParams::default()).await.unwrap();
+        until_pulled_with(&fleet, &secrets, &until_another(&fleet, &secrets, &issued).await).await;
+        // That is said once all is done.
+        let is_another = |cluster: &EphemeralCluster| credential_id(cluster).is_some_and(|id| Some(id) != known);
+        fleet.plane.until("here", "one with another credential", is_another).await;
+        let after = fleet.plane.writes().await;
+        let more = |what: &str| after.get(what).copied().unwrap_or(0) - writes.get(what).copied().unwrap_or(0);
+        assert_eq!(more("apply to cluster"), 1, "the Secret: {writes:?}, then {after:?}");
+        let untouched = fleet.config_maps().get("one").await.unwrap();
+        assert_eq!(untouched.resource_version(), object.resource_version());
+
+        // Nor has anything to be done there when the delivery is looked at next.
+        fleet.stop().await;
+        fleet.start().await;
+        fleet.plane.until_reconciled("Delivery").await;
+        let looked_at = fleet.until_delivered("web").await;
+        assert_eq!(looked_at.resource_version(), delivery.resource_version());
+        assert_eq!(fleet.plane.writes().await.get("apply to cluster").copied().unwrap_or(0), 0);
     })
     .await;
 }
@@ -106,6 +140,19 @@ async fn a_pull_secret_of_somebody_else_is_left_alone_and_told_of() {
         assert_eq!(secrets.get(PULL_SECRET).await.unwrap().resource_version(), theirs.resource_version());
     })
     .await;
+}
+
+fn credential_id(cluster: &EphemeralCluster) -> Option<String> {
+    Some(cluster.status.as_ref()?.credential.as_ref()?.id.clone())
+}
+
+/// Waits until another credential is issued in place of one that was deleted.
+async fn until_another(fleet: &Fleet, secrets: &Api<Secret>, before: &Secret) -> Secret {
+    let uid = before.uid();
+    let another =
+        await_condition(secrets.clone(), ISSUED, move |it: Option<&Secret>| it.is_some_and(|it| it.uid() != uid));
+    let another = tokio::time::timeout(fleet.plane.patience, another).await.expect("another is issued").unwrap();
+    another.expect("it is there")
 }
 
 /// Waits until pods of the namespace pull with what was issued.

@@ -1,5 +1,6 @@
-//! What goes into a cluster besides the artifact: variables, Secrets, the pull credential. Equal inputs are never applied
-//! again.
+//! What goes into a cluster besides the artifact: variables and Secrets. Equal inputs are never applied again. The pull
+//! credential is none of them: it is replaced daily, and is the cluster's own business from then on
+//! (`ephemeral_cluster::pull_secrets`).
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{ResourceExt, core::ObjectMeta};
@@ -52,7 +53,6 @@ impl Inputs {
             "namespace": spec.target_namespace,
             "variables": target.variables,
             "secrets": versions,
-            "credential": target.credential.as_ref().map(|credential| &credential.id),
         }));
         Ok(Self { digest, secrets })
     }

@@ -93,8 +93,8 @@ impl Reconcile for EphemeralCluster {
         let next = until_expiry(self, Timestamp::now()).map_or(HEARTBEAT, |left| left.min(HEARTBEAT));
         context.caches.ready().await;
         let mut message = format!("Kubernetes {} answers", cluster.version());
-        if status.credential.is_some() {
-            let problems = pull_secrets::provide(context, self, &cluster).await?;
+        if let Some(credential) = &status.credential {
+            let problems = pull_secrets::provide(context, self, &cluster, credential).await?;
             if !problems.is_empty() {
                 message = format!("{message}; pods cannot pull everywhere: {}", problems.join("; "));
             }

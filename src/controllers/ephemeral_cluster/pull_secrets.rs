@@ -1,37 +1,54 @@
-//! What pods pull with where others apply overlays (`delivery.mode: None`): the cluster's credential, as the pull Secret
-//! in the namespaces that these overlays go to. Nothing else of them is the plane's business there.
+//! What pods of a cluster pull with: its credential, as the pull Secret in the namespaces that overlays go to. Each
+//! delivery sees to it before it applies anything; whenever the credential is replaced it is one Secret for each
+//! namespace, and nothing of the deliveries there is touched.
 //!
-//! It is not taken away again. A password is replaced after a day, and only where an overlay asks for it the new one is
-//! put: elsewhere the Secret is worth nothing then.
+//! Where others apply overlays (`delivery.mode: None`) the Secret is all of them that is the plane's business. There it is
+//! not taken away again. A password is replaced after a day, and only where an overlay asks for it the new one is put:
+//! elsewhere the Secret is worth nothing then.
 
 use std::collections::BTreeSet;
 
 use k8s_openapi::ByteString;
 
-use super::credential as issued;
+use super::{credential as issued, is_for as goes_to, key};
 use crate::{
-    api::{DeliveryMode, EnvironmentOverlay, EphemeralCluster},
+    api::{ClusterCredential, Delivery, DeliveryMode, EnvironmentOverlay, EphemeralCluster},
     cluster_plane::{
         Cluster,
         apply::provide_namespace,
         credential,
+        provisions::Provision,
         remote_error::{ApplyFailure, FailureKind},
     },
     controllers::{context::Context, environment_overlay::is_for, outcome::Halt},
 };
 
-/// Sees to it that the Secrets are there. Returned is where they are not, and why: a namespace in which something is
-/// wrong is no reason to hold up the cluster.
-pub async fn provide(context: &Context, object: &EphemeralCluster, cluster: &Cluster) -> Result<Vec<String>, Halt> {
-    let namespaces = left_to_others(context, object);
-    if namespaces.is_empty() {
+/// Sees to it that the Secrets are there, and hold this credential. Returned is where they do not, and why: a namespace in
+/// which something is wrong is no reason to hold up the cluster.
+pub async fn provide(
+    context: &Context,
+    object: &EphemeralCluster,
+    cluster: &Cluster,
+    credential: &ClusterCredential,
+) -> Result<Vec<String>, Halt> {
+    let left_to_others = left_to_others(context, object);
+    let mut delivered = delivered(context, object, cluster);
+    delivered.retain(|namespace| {
+        !left_to_others.contains(namespace) && !cluster.pulled_with().has(&provision(namespace, credential))
+    });
+    if left_to_others.is_empty() && delivered.is_empty() {
         return Ok(Vec::new());
     }
     let docker_config = issued::read(context, cluster.reference()).await?;
     let mut problems = Vec::new();
-    for namespace in namespaces {
-        match give(cluster, context.chart_store.plane(), &namespace, &docker_config).await {
-            Ok(()) => {}
+    for namespace in left_to_others.iter().chain(&delivered) {
+        let _bringing = cluster.bringing_credentials().await;
+        let given = match left_to_others.contains(namespace) {
+            true => give(cluster, context.chart_store.plane(), namespace, &docker_config).await,
+            false => renew(context, object, cluster, namespace, &docker_config).await,
+        };
+        match given {
+            Ok(()) => cluster.pulled_with().saw(provision(namespace, credential)),
             Err(failure) => {
                 problems.push(failure.message);
                 // The other namespaces would only wait for the same.
@@ -44,13 +61,38 @@ pub async fn provide(context: &Context, object: &EphemeralCluster, cluster: &Clu
     Ok(problems)
 }
 
+fn provision(namespace: &str, credential: &ClusterCredential) -> Provision {
+    Provision::Credential { namespace: namespace.to_owned(), id: credential.id.clone() }
+}
+
+/// Puts the Secret where others bring overlays to, who may not have been there yet.
 async fn give(cluster: &Cluster, plane: &str, namespace: &str, config: &ByteString) -> Result<(), ApplyFailure> {
-    let _bringing = cluster.bringing_credentials().await;
     match credential::deliver(cluster, plane, namespace, config).await {
         Err(failure) if failure.kind == FailureKind::NamespaceMissing => {
             cluster.provisions().forget();
             provide_namespace(cluster, namespace).await?;
             credential::deliver(cluster, plane, namespace, config).await
+        }
+        given => given,
+    }
+}
+
+/// Puts the Secret where deliveries have something.
+async fn renew(
+    context: &Context,
+    object: &EphemeralCluster,
+    cluster: &Cluster,
+    namespace: &str,
+    config: &ByteString,
+) -> Result<(), ApplyFailure> {
+    // Whoever was there may have left meanwhile, and have taken it away.
+    if !delivered(context, object, cluster).contains(namespace) {
+        return Ok(());
+    }
+    match credential::deliver(cluster, context.chart_store.plane(), namespace, config).await {
+        // It comes back with what is delivered there, if at all.
+        Err(failure) if matches!(failure.kind, FailureKind::NamespaceMissing | FailureKind::NamespaceTerminating) => {
+            Ok(())
         }
         given => given,
     }
@@ -65,4 +107,58 @@ pub fn left_to_others(context: &Context, object: &EphemeralCluster) -> BTreeSet<
     });
     let overlays = overlays.iter().filter_map(|overlay| overlay.0.as_ref().ok());
     overlays.map(EnvironmentOverlay::target_namespace).collect()
+}
+
+/// The namespaces of the cluster in which deliveries have something.
+fn delivered(context: &Context, object: &EphemeralCluster, cluster: &Cluster) -> BTreeSet<String> {
+    let (key, uid) = (key(object), &cluster.reference().uid);
+    let deliveries = context.caches.deliveries(|delivery| goes_to(delivery, &key) && has_something(delivery, uid));
+    let deliveries = deliveries.iter().filter_map(|delivery| delivery.0.as_ref().ok());
+    deliveries.map(|delivery| delivery.spec.target_namespace.clone()).collect()
+}
+
+/// Whether a delivery has something in its target namespace in this very cluster, and keeps it. One that is about to move
+/// sees to the Secret itself when it does.
+fn has_something(delivery: &Delivery, cluster_uid: &str) -> bool {
+    let status = delivery.status.as_ref().filter(|status| status.applied.is_some());
+    delivery.spec.cluster.uid == cluster_uid
+        && delivery.metadata.deletion_timestamp.is_none()
+        && status.is_some_and(|status| status.observed_generation == delivery.metadata.generation)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{digest::Digest, release::ClusterRef};
+
+    #[test]
+    fn a_secret_is_renewed_where_a_delivery_has_come_to_and_stays() {
+        let delivery = |change: fn(&mut Value)| {
+            let mut delivery = json!({
+                "metadata": {"name": "web.prod.fleet.eu-1", "namespace": "shop", "generation": 2},
+                "spec": {
+                    "application": "web", "environment": "prod", "targetNamespace": "shop",
+                    "artifact": Digest::of("a"), "cluster": ClusterRef::new("fleet", "eu-1", "u"),
+                    "driftPolicy": "Correct", "onFailure": "Hold", "timeout": "10m", "deletionPolicy": "Prune",
+                },
+                "status": {
+                    "observedGeneration": 2,
+                    "applied": {
+                        "artifact": Digest::of("a"), "inputsDigest": Digest::of("i"), "at": "2026-01-02T00:00:00Z",
+                    },
+                },
+            });
+            change(&mut delivery);
+            serde_json::from_value::<Delivery>(delivery).unwrap()
+        };
+        let has_something = |change| has_something(&delivery(change), "u");
+        assert!(has_something(|_| {}));
+        assert!(!has_something(|it| it["spec"]["cluster"]["uid"] = json!("before")));
+        assert!(!has_something(|it| it["metadata"]["deletionTimestamp"] = json!("2026-01-02T00:00:00Z")));
+        assert!(!has_something(|it| it["metadata"]["generation"] = json!(3)), "it may be on its way elsewhere");
+        assert!(!has_something(|it| it["status"]["applied"] = json!(null)));
+        assert!(!has_something(|it| it["status"] = json!(null)));
+    }
 }

@@ -60,7 +60,6 @@ fn significance(object: &Guarded<EphemeralCluster>) -> u64 {
         && let Some(status) = &cluster.status
     {
         status.cluster_uid.hash(&mut hasher);
-        status.credential.as_ref().map(|credential| &credential.id).hash(&mut hasher);
         for condition in &status.conditions {
             (&condition.type_, &condition.reason, format!("{:?}", condition.status)).hash(&mut hasher);
         }
@@ -261,6 +260,9 @@ mod tests {
         let base = significance(&cluster(json!({"clusterUID": "u", "conditions": reachable("True")})));
         let counted = json!({"clusterUID": "u", "deliveries": {"desired": 1, "applied": 1, "healthy": 0}, "conditions": reachable("True")});
         assert_eq!(significance(&cluster(counted)), base);
+        let credential = json!({"id": "1", "secretName": "eu-1-orbit-pull", "issuedAt": "2026-01-02T00:00:00Z"});
+        let credited = json!({"clusterUID": "u", "credential": credential, "conditions": reachable("True")});
+        assert_eq!(significance(&cluster(credited)), base, "no delivery is applied again for it");
         assert_ne!(significance(&cluster(json!({"clusterUID": "v", "conditions": reachable("True")}))), base);
         assert_ne!(significance(&cluster(json!({"clusterUID": "u", "conditions": reachable("False")}))), base);
     }
