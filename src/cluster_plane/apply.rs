@@ -219,7 +219,7 @@ async fn apply(cluster: &Cluster, planned: Planned, force: bool) -> Result<(Obje
         result => result,
     };
     let there = result?;
-    cluster.observed().apply(id.clone(), &gvk, &there);
+    cluster.observed().applied(id.clone(), &gvk, &there);
     Ok((id, Held { version: gvk.version, fingerprint: fingerprint(&there.metadata) }))
 }
 

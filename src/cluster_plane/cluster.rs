@@ -116,13 +116,14 @@ impl Cluster {
         client: Client,
         wake: mpsc::UnboundedSender<DeliveryKey>,
     ) -> Self {
+        let observed = Arc::new(Observed::new(reference.to_string(), wake));
         Self {
             reference,
             version,
             kubeconfig,
             client,
             kinds: Kinds::default(),
-            observed: Arc::new(Observed::new(wake)),
+            observed,
             watches: Mutex::default(),
             turns: Semaphore::new(AT_ONCE),
             credentials: RwLock::default(),

@@ -12,6 +12,8 @@ use super::yaml::{self, YamlError};
 pub const MAX_OBJECTS: usize = 10_000;
 /// What the renderer may give.
 const MAX_SIZE: usize = 32 << 20;
+/// The longest name that an API server takes.
+const MAX_NAME: usize = 253;
 /// What only an API server says of an object. Sent back, it is refused or means something else.
 const SERVER_SIDE: [&str; 7] = [
     "creationTimestamp",
@@ -36,6 +38,14 @@ pub struct ObjectId {
     pub namespace: String,
     /// Its name.
     pub name: String,
+}
+
+impl ObjectId {
+    /// Whether an object can be called that. Not everything that a cluster says is.
+    pub fn is_possible(&self) -> bool {
+        let is_bounded = |part: &str| part.len() <= MAX_NAME;
+        is_bounded(&self.group) && is_bounded(&self.kind) && is_bounded(&self.namespace) && is_path_segment(&self.name)
+    }
 }
 
 impl fmt::Display for ObjectId {
@@ -175,7 +185,7 @@ fn object(mut value: Value) -> Result<DesiredObject, String> {
 
 /// What the API server takes for a part of a path.
 fn is_path_segment(name: &str) -> bool {
-    name.len() <= 253 && name != "." && name != ".." && !name.contains(['/', '%', '\0', '\n', '?', '#'])
+    name.len() <= MAX_NAME && name != "." && name != ".." && !name.contains(['/', '%', '\0', '\n', '?', '#'])
 }
 
 fn shown(text: &str) -> String {

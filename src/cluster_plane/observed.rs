@@ -3,6 +3,9 @@
 //!
 //! The watches fill it, and whatever changes names the delivery that wants to know. Only what decisions need is kept,
 //! never a whole object.
+//!
+//! Whoever answers as the cluster may be anybody. So there is a bound to how much of what it tells is kept, and it wakes
+//! none but the deliveries that look at it, whatever its objects say of themselves.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -20,6 +23,10 @@ use super::{
     ownership::{self, DeliveryKey},
 };
 use crate::digest::Digest;
+
+/// How many objects of a cluster are kept of those that watches tell of, and how many pods: 150 MB of each at the most, and
+/// a tenth of that as a rule. The largest clusters have as many pods, and an overlay has 10,000 objects at most.
+const MOST: usize = 50_000;
 
 /// An object that the plane applied, as it was seen last.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +84,10 @@ struct State {
     watches: HashMap<Watched, Watch>,
     /// How many watches have begun.
     begun: u64,
+    /// The deliveries that want to know.
+    looking: HashSet<DeliveryKey>,
+    /// Whether it was said that there is more than is kept.
+    is_more_told: bool,
 }
 
 /// A watch that looks at something, since it began.
@@ -103,13 +114,16 @@ impl State {
         let is_seen = |at: Instant| unseen_since.is_some_and(|since| at >= since);
         let mut woken = HashSet::new();
         match watched {
-            Watched::Kind { group, kind } => self.objects.retain(|id, version| {
-                let stays = id.group != *group || id.kind != *kind || is_seen(version.at);
-                if !stays {
-                    woken.extend(version.seen.delivery.clone());
-                }
-                stays
-            }),
+            Watched::Kind { group, kind } => {
+                self.objects.retain(|id, version| {
+                    let stays = id.group != *group || id.kind != *kind || is_seen(version.at);
+                    if !stays {
+                        woken.extend(version.seen.delivery.clone());
+                    }
+                    stays
+                });
+                self.told.retain(|id, _| self.objects.contains_key(id));
+            }
             Watched::Pods(namespace) => {
                 let goes = |(id, pod): &(&ObjectId, &SeenPod)| id.namespace == *namespace && !is_seen(pod.at);
                 let gone: Vec<_> = self.pods.iter().filter(goes).map(|(id, _)| id.clone()).collect();
@@ -119,8 +133,8 @@ impl State {
         woken
     }
 
-    /// Takes out a pod that is gone; the delivery that has to know.
-    fn remove_pod(&mut self, id: &ObjectId) -> Option<DeliveryKey> {
+    /// Takes out a pod, and that it is anybody's.
+    fn take_pod(&mut self, id: &ObjectId) -> Option<SeenPod> {
         let pod = self.pods.remove(id)?;
         for owner in &pod.owners {
             if let Some(pods) = self.owned.get_mut(owner) {
@@ -130,6 +144,12 @@ impl State {
                 }
             }
         }
+        Some(pod)
+    }
+
+    /// Takes out a pod that is gone; the delivery that has to know.
+    fn remove_pod(&mut self, id: &ObjectId) -> Option<DeliveryKey> {
+        let pod = self.take_pod(id)?;
         let mattered = pod.what_troubles_it().is_some() || pod.doubt.is_some();
         mattered.then(|| self.delivery_of(&pod.owners)).flatten()
     }
@@ -164,6 +184,10 @@ impl Watched {
 /// What is known of one cluster.
 #[derive(Debug)]
 pub struct Observed {
+    /// Which one it is, for people.
+    cluster: String,
+    /// How much is kept of each.
+    most: usize,
     state: Mutex<State>,
     /// Changes whenever another watch has seen all there is.
     listed: watch::Sender<()>,
@@ -172,8 +196,18 @@ pub struct Observed {
 
 impl Observed {
     /// Nothing is known yet. Deliveries are told through `wake` that something has changed.
-    pub fn new(wake: mpsc::UnboundedSender<DeliveryKey>) -> Self {
-        Self { state: Mutex::default(), listed: watch::Sender::new(()), wake }
+    pub fn new(cluster: impl Into<String>, wake: mpsc::UnboundedSender<DeliveryKey>) -> Self {
+        let (cluster, listed) = (cluster.into(), watch::Sender::new(()));
+        Self { cluster, most: MOST, state: Mutex::default(), listed, wake }
+    }
+
+    /// A delivery wants to know of its objects' changes from now on, or of nothing any more.
+    pub fn looks(&self, delivery: &DeliveryKey, still: bool) {
+        let mut state = self.lock();
+        match still {
+            true => drop(state.looking.insert(delivery.clone())),
+            false => drop(state.looking.remove(delivery)),
+        }
     }
 
     /// An object as it was seen last, if it is there.
@@ -238,8 +272,20 @@ impl Observed {
         woken.into_iter().for_each(|delivery| self.wake(Some(delivery)));
     }
 
-    /// An object is there as given. An older word than what is known is left aside.
+    /// An object was applied, and is there as given.
+    pub fn applied(&self, id: ObjectId, kind: &GroupVersionKind, object: &DynamicObject) {
+        self.take(id, kind, object, usize::MAX);
+    }
+
+    /// A watch tells of an object, which is as given.
     pub fn apply(&self, id: ObjectId, kind: &GroupVersionKind, object: &DynamicObject) {
+        if id.is_possible() {
+            self.take(id, kind, object, self.most);
+        }
+    }
+
+    /// Keeps what an object is, unless it is another one beyond so many. An older word than what is known is left aside.
+    fn take(&self, id: ObjectId, kind: &GroupVersionKind, object: &DynamicObject, most: usize) {
         let seen = Seen {
             delivery: ownership::delivery_of(&object.metadata),
             fingerprint: ownership::fingerprint(&object.metadata),
@@ -252,6 +298,9 @@ impl Observed {
         let before = state.objects.get(&id);
         if before.is_some_and(|before| before.resource_version > version.resource_version) {
             return;
+        }
+        if before.is_none() && state.objects.len() >= most {
+            return self.tell_of_more(&mut state, "objects with the plane's label");
         }
         let changed = before.is_none_or(|before| before.seen != version.seen);
         let delivery = version.seen.delivery.clone();
@@ -290,13 +339,17 @@ impl Observed {
     }
 
     /// A pod is as given: what it may belong to, itself first.
-    pub fn apply_pod(&self, owners: Vec<ObjectId>, ready: bool, trouble: Option<Trouble>, doubt: Option<Doubt>) {
-        let Some(id) = owners.first().cloned() else { return };
+    pub fn apply_pod(&self, mut owners: Vec<ObjectId>, ready: bool, trouble: Option<Trouble>, doubt: Option<Doubt>) {
+        let Some(id) = owners.first().filter(|id| id.is_possible()).cloned() else { return };
+        owners.retain(ObjectId::is_possible);
         let mut state = self.lock();
+        if state.pods.len() >= self.most && !state.pods.contains_key(&id) {
+            return self.tell_of_more(&mut state, "pods");
+        }
+        let before = state.take_pod(&id);
         for owner in &owners {
             state.owned.entry(owner.clone()).or_default().insert(id.clone());
         }
-        let before = state.pods.remove(&id);
         let seemed = before.as_ref().map(|before| (before.what_troubles_it().cloned(), before.doubt.clone()));
         let told = before.and_then(|before| before.told).filter(|_| !ready);
         let pod = SeenPod { at: Instant::now(), owners, ready, trouble, told, doubt };
@@ -333,8 +386,17 @@ impl Observed {
         self.wake(delivery);
     }
 
+    /// There is more of something than is kept. It is said once: who floods the plane is not to flood its log, too.
+    fn tell_of_more(&self, state: &mut State, what: &str) {
+        if !std::mem::replace(&mut state.is_more_told, true) {
+            let (cluster, most) = (&self.cluster, self.most);
+            tracing::warn!(%cluster, "the cluster has more than {most} {what}: the plane looks at no more of them");
+        }
+    }
+
+    /// Wakes a delivery that its object names, if it is one that looks at this cluster.
     fn wake(&self, delivery: Option<DeliveryKey>) {
-        if let Some(delivery) = delivery {
+        if let Some(delivery) = delivery.filter(|delivery| self.lock().looking.contains(delivery)) {
             // Nobody listens while the plane shuts down.
             let _ = self.wake.send(delivery);
         }
@@ -350,163 +412,4 @@ fn resource_version(object: &DynamicObject) -> u128 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use futures::FutureExt;
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::api::{FIELD_MANAGER, label};
-
-    struct Scene {
-        observed: Observed,
-        woken: mpsc::UnboundedReceiver<DeliveryKey>,
-    }
-
-    impl Scene {
-        fn new() -> Self {
-            let (wake, woken) = mpsc::unbounded_channel();
-            Self { observed: Observed::new(wake), woken }
-        }
-
-        fn woken(&mut self) -> usize {
-            let mut count = 0;
-            while self.woken.try_recv().is_ok() {
-                count += 1;
-            }
-            count
-        }
-    }
-
-    fn id(kind: &str, name: &str) -> ObjectId {
-        ObjectId { group: String::new(), kind: kind.into(), namespace: "shop".into(), name: name.into() }
-    }
-
-    fn gvk() -> GroupVersionKind {
-        GroupVersionKind::gvk("", "v1", "ConfigMap")
-    }
-
-    fn object(version: u32, fields: Value) -> DynamicObject {
-        let delivery = DeliveryKey { namespace: "shop".into(), name: "web.prod.fleet.eu-1".into() };
-        serde_json::from_value(json!({
-            "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {
-                "name": "a", "namespace": "shop", "resourceVersion": version.to_string(),
-                "labels": {label::DELIVERY: delivery.label()},
-                "annotations": {label::DELIVERY: delivery.to_string()},
-                "managedFields": [{"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields}],
-            },
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn an_older_word_changes_nothing() {
-        let mut scene = Scene::new();
-        let seen = |scene: &Scene| scene.observed.object(&id("ConfigMap", "a"));
-        scene.observed.apply(id("ConfigMap", "a"), &gvk(), &object(5, json!({"f:data": {}})));
-        assert_eq!(scene.woken(), 1);
-        let known = seen(&scene);
-        scene.observed.apply(id("ConfigMap", "a"), &gvk(), &object(4, json!({})));
-        assert_eq!((seen(&scene), scene.woken()), (known.clone(), 0));
-        scene.observed.apply(id("ConfigMap", "a"), &gvk(), &object(6, json!({"f:data": {}})));
-        assert_eq!((seen(&scene), scene.woken()), (known, 0), "what decisions need is the same");
-        scene.observed.delete(&id("ConfigMap", "a"), &object(5, json!({})));
-        assert!(seen(&scene).is_some());
-        scene.observed.delete(&id("ConfigMap", "a"), &object(7, json!({})));
-        assert_eq!((seen(&scene), scene.woken()), (None, 1));
-    }
-
-    #[test]
-    fn what_a_list_does_not_show_is_gone_unless_it_was_applied_meanwhile() {
-        let mut scene = Scene::new();
-        scene.observed.apply(id("ConfigMap", "a"), &gvk(), &object(5, json!({})));
-        let began = Instant::now();
-        scene.observed.apply(id("ConfigMap", "b"), &gvk(), &object(6, json!({})));
-        scene.woken();
-        let watched = Watched::of(&id("ConfigMap", ""));
-        let number = scene.observed.begin(&watched);
-        scene.observed.listed(&watched, number, began);
-        assert_eq!(scene.observed.object(&id("ConfigMap", "a")), None);
-        assert!(scene.observed.object(&id("ConfigMap", "b")).is_some());
-        assert_eq!(scene.woken(), 1);
-    }
-
-    #[test]
-    fn a_pods_trouble_is_its_workloads_until_it_is_ready() {
-        let mut scene = Scene::new();
-        let workload = id("ConfigMap", "a");
-        scene.observed.apply(workload.clone(), &gvk(), &object(5, json!({})));
-        scene.woken();
-        let pod = || vec![id("Pod", "a-1"), workload.clone()];
-        let trouble = |reason: &str| Trouble { reason: reason.into(), message: String::new(), container: None };
-        scene.observed.apply_pod(pod(), false, None, None);
-        assert_eq!(scene.woken(), 0);
-        scene.observed.tell(id("Pod", "a-1"), trouble("ReadinessProbeFailed"));
-        assert_eq!(scene.observed.troubles(&workload), [(id("Pod", "a-1"), trouble("ReadinessProbeFailed"))]);
-        scene.observed.apply_pod(pod(), false, Some(trouble("CrashLoopBackOff")), None);
-        assert_eq!(scene.observed.troubles(&workload), [(id("Pod", "a-1"), trouble("CrashLoopBackOff"))]);
-        assert_eq!(scene.woken(), 2);
-        scene.observed.apply_pod(pod(), true, None, None);
-        assert_eq!((scene.observed.troubles(&workload), scene.woken()), (Vec::new(), 1));
-        let doubt = Doubt { until: None, trouble: trouble("Progressing") };
-        scene.observed.apply_pod(pod(), true, None, Some(doubt.clone()));
-        assert_eq!((scene.observed.doubts(&workload), scene.woken()), (vec![(id("Pod", "a-1"), doubt)], 1));
-        scene.observed.apply_pod(pod(), true, None, None);
-        assert_eq!((scene.observed.doubts(&workload), scene.woken()), (Vec::new(), 1));
-        scene.observed.delete_pod(&id("Pod", "a-1"));
-        assert_eq!(scene.woken(), 0);
-    }
-
-    #[test]
-    fn a_pod_that_a_list_does_not_show_troubles_nobody_any_more() {
-        let mut scene = Scene::new();
-        let workload = id("ConfigMap", "a");
-        scene.observed.apply(workload.clone(), &gvk(), &object(5, json!({})));
-        let trouble = || Trouble { reason: "CrashLoopBackOff".into(), message: String::new(), container: None };
-        let pod = |name: &str| vec![id("Pod", name), workload.clone()];
-        scene.observed.apply_pod(pod("a-1"), false, Some(trouble()), None);
-        let began = Instant::now();
-        scene.observed.apply_pod(pod("a-2"), false, Some(trouble()), None);
-        scene.woken();
-        let watched = Watched::Pods("shop".into());
-        let number = scene.observed.begin(&watched);
-        scene.observed.listed(&watched, number, began);
-        assert_eq!(scene.observed.troubles(&workload), [(id("Pod", "a-2"), trouble())]);
-        assert_eq!(scene.woken(), 1);
-    }
-    #[tokio::test]
-    async fn what_is_not_watched_any_more_is_not_known_and_a_watch_that_was_ended_says_nothing() {
-        let mut scene = Scene::new();
-        let watched = Watched::of(&id("ConfigMap", ""));
-        let all = HashSet::from([watched.clone()]);
-        let is_listed = |scene: &Scene| scene.observed.until_listed(&all).now_or_never().is_some();
-        let first = scene.observed.begin(&watched);
-        scene.observed.apply(id("ConfigMap", "a"), &gvk(), &object(5, json!({})));
-        assert!(!is_listed(&scene));
-        scene.observed.listed(&watched, first, Instant::now() - Duration::from_secs(1));
-        assert!(is_listed(&scene));
-        scene.woken();
-        scene.observed.end(&watched);
-        assert_eq!((scene.observed.object(&id("ConfigMap", "a")), scene.woken()), (None, 0));
-        assert!(!is_listed(&scene));
-        let second = scene.observed.begin(&watched);
-        scene.observed.listed(&watched, first, Instant::now());
-        scene.observed.unserved(&watched, first);
-        assert!(!is_listed(&scene), "that was the first one's word");
-        scene.observed.listed(&watched, second, Instant::now());
-        assert!(is_listed(&scene));
-    }
-
-    #[test]
-    fn a_kind_that_is_not_served_any_more_has_no_objects() {
-        let mut scene = Scene::new();
-        let watched = Watched::of(&id("ConfigMap", ""));
-        let number = scene.observed.begin(&watched);
-        scene.observed.apply(id("ConfigMap", "a"), &gvk(), &object(5, json!({})));
-        scene.woken();
-        scene.observed.unserved(&watched, number);
-        assert_eq!((scene.observed.object(&id("ConfigMap", "a")), scene.woken()), (None, 1));
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@ use std::fmt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{DynamicObject, ObjectMeta};
 
+use super::health::one_line;
 use crate::{
     api::{FIELD_MANAGER, label},
     digest::Digest,
@@ -93,7 +94,9 @@ impl Ownership {
 /// The delivery that an object says it belongs to.
 pub fn delivery_of(meta: &ObjectMeta) -> Option<DeliveryKey> {
     let spelled = meta.annotations.as_ref()?.get(label::DELIVERY)?;
-    let (namespace, name) = spelled.split_once('/')?;
+    // What the API server takes: a cluster may say anything.
+    let (namespace, name) =
+        spelled.split_once('/').filter(|(namespace, name)| namespace.len() <= 63 && name.len() <= 253)?;
     let key = DeliveryKey { namespace: namespace.to_owned(), name: name.to_owned() };
     (meta.labels.as_ref()?.get(label::DELIVERY) == Some(&key.label())).then_some(key)
 }
@@ -110,7 +113,8 @@ pub fn fingerprint(meta: &ObjectMeta) -> Option<Digest> {
 pub fn last_other_manager(meta: &ObjectMeta) -> Option<String> {
     let is_status = |entry: &ManagedFieldsEntry| entry.subresource.as_deref() == Some("status");
     let others = meta.managed_fields.iter().flatten().filter(|entry| !is_ours(entry) && !is_status(entry));
-    others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0)).and_then(|entry| entry.manager.clone())
+    let last = others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0));
+    last.and_then(|entry| entry.manager.as_deref()).map(one_line)
 }
 
 fn is_ours(entry: &ManagedFieldsEntry) -> bool {

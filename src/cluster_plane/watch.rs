@@ -48,6 +48,7 @@ impl Drop for Watches {
 impl Watches {
     /// A delivery needs this from now on, and what it needed before only as far as that is the same.
     pub fn need(&mut self, delivery: &DeliveryKey, needs: HashSet<Watched>, observed: &Observed) {
+        observed.looks(delivery, !needs.is_empty());
         let before = match needs.is_empty() {
             true => self.needs.remove(delivery),
             false => self.needs.insert(delivery.clone(), needs),
@@ -208,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_watch_goes_on_while_somebody_needs_it() {
-        let observed = Observed::new(mpsc::unbounded_channel().0);
+        let observed = Observed::new("fleet/eu-1", mpsc::unbounded_channel().0);
         let mut watches = Watches::default();
         for watched in pods(&["a", "b"]) {
             watches.add(watched, std::future::pending());
@@ -227,7 +228,7 @@ mod tests {
     #[tokio::test]
     async fn a_kind_that_was_served_once_and_is_no_more_ends_its_watch() {
         let (wake, _woken) = mpsc::unbounded_channel();
-        let observed = Arc::new(Observed::new(wake));
+        let observed = Arc::new(Observed::new("fleet/eu-1", wake));
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("example.com", "v1beta1", "Widget"));
         let kind = Kind { resource, namespaced: true };
         let watched = Watched::Kind { group: "example.com".into(), kind: "Widget".into() };

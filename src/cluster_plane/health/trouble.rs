@@ -3,6 +3,9 @@
 /// More than a condition should carry of one pod.
 const MAX_MESSAGE: usize = 400;
 
+/// What a condition takes; Kubernetes' own reasons have some thirty letters.
+const MAX_REASON: usize = 64;
+
 /// What keeps a workload from running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -15,13 +18,19 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    pub(super) fn new(reason: impl Into<String>, message: impl AsRef<str>) -> Self {
-        Self { reason: reason.into(), message: one_line(message.as_ref()), container: None }
+    pub(in crate::cluster_plane) fn new(reason: impl AsRef<str>, message: impl AsRef<str>) -> Self {
+        Self { reason: word(reason.as_ref()), message: one_line(message.as_ref()), container: None }
     }
 
-    pub(super) fn of_container(self, name: impl Into<String>) -> Self {
-        Self { container: Some(name.into()), ..self }
+    pub(super) fn of_container(self, name: impl AsRef<str>) -> Self {
+        Self { container: Some(one_line(name.as_ref())), ..self }
     }
+}
+
+/// A reason of somebody else's as one that a condition takes.
+fn word(reason: &str) -> String {
+    let word: String = reason.chars().filter(char::is_ascii_alphanumeric).take(MAX_REASON).collect();
+    if word.starts_with(|first: char| first.is_ascii_alphabetic()) { word } else { "Unknown".to_owned() }
 }
 
 /// A text of somebody else's as one line of bounded length.
@@ -54,5 +63,13 @@ mod tests {
         let long = one_line(&"ä".repeat(1000));
         assert!(long.len() <= MAX_MESSAGE + '…'.len_utf8() && long.ends_with("ä…"));
         assert_eq!(one_line(&"word ".repeat(1000)).lines().count(), 1);
+    }
+
+    #[test]
+    fn a_reason_is_a_word_whatever_the_cluster_says() {
+        assert_eq!(Trouble::new("ImagePullBackOff", "").reason, "ImagePullBackOff");
+        assert_eq!(Trouble::new("Evicted: no\n room", "").reason, "Evictednoroom");
+        assert_eq!(Trouble::new("", "").reason, "Unknown");
+        assert_eq!(Trouble::new("x".repeat(1 << 20), "").reason.len(), MAX_REASON);
     }
 }
