@@ -117,7 +117,6 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         tokio::join!(
             controllers::run(context.clone(), arrivals, probes.started, shutdown.clone()),
             controllers::sweep(&context, shutdown.clone()),
-            controllers::import(&context, shutdown.clone()),
             projector.run(shutdown.clone()),
         );
         api.await?;

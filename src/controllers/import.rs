@@ -25,9 +25,10 @@ use kube::{
     },
 };
 use serde_json::{Value, json};
+use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use super::{context::Context, ephemeral_cluster::EphemeralClusterExt, outcome::Halt, watch::clusters};
+use super::{context::Context, ephemeral_cluster::EphemeralClusterExt, outcome::Halt, watch::told::Told};
 use crate::{
     api::{EphemeralCluster, GROUP, VERSION, label},
     failpoint,
@@ -126,12 +127,15 @@ pub fn is_imported(cluster: &impl ResourceExt) -> bool {
     cluster.labels().get(label::IMPORTED).is_some_and(|value| value == "true")
 }
 
+/// Secrets that come, change and go.
+type Secrets = UnboundedReceiverStream<Told<PartialObjectMeta<Secret>>>;
+
 /// Imports clusters until `shutdown`.
-pub async fn import(context: &Context, shutdown: CancellationToken) {
+pub async fn import(context: &Context, secrets: Secrets, shutdown: CancellationToken) {
     if context.installation.namespace.is_some() {
         return;
     }
-    let mut woken = wakes(context).take_until(shutdown.cancelled_owned()).boxed();
+    let mut woken = wakes(context, secrets).take_until(shutdown.cancelled_owned()).boxed();
     let (mut asking, mut again) = (Asking::default(), BTreeSet::new());
     loop {
         let namespaces = tokio::select! {
@@ -162,13 +166,13 @@ enum Wake {
     Namespace(String),
 }
 
-fn wakes(context: &Context) -> impl Stream<Item = Wake> + Send + use<> {
+fn wakes(context: &Context, secrets: Secrets) -> impl Stream<Item = Wake> + Send + use<> {
     let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(context.client.clone());
     let config = watcher::Config::default().labels(&format!("{}=true", label::IMPORT_CLUSTERS));
     let asking = watcher(namespaces, config).default_backoff();
     let asking = asking.filter_map(|event| future::ready(event.ok().map(|event| Wake::Namespaces(Box::new(event)))));
-    let secrets = clusters::secrets(context).filter_map(|secret| {
-        let secret = secret.ok().filter(|secret| is_of_a_cluster(secret.labels()));
+    let secrets = secrets.filter_map(|told| {
+        let secret = Some(told.object).filter(|secret| is_of_a_cluster(secret.labels()));
         future::ready(secret.and_then(|secret| secret.namespace()).map(Wake::Namespace))
     });
     let clusters: Api<DeserializeGuard<EphemeralCluster>> = Api::all(context.client.clone());

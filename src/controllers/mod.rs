@@ -30,6 +30,5 @@ mod unreadable;
 mod watch;
 mod written;
 
-pub use import::import;
 pub use sweep::sweep;
 pub use watch::run;

@@ -1,7 +1,7 @@
 //! What wakes which reconciler. Nothing here decides anything: a wake-up too many changes nothing.
 
 pub(super) mod clusters;
-mod told;
+pub(super) mod told;
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -26,6 +26,7 @@ use self::told::{Bell, Ringer, bells};
 use super::{
     caches::Listed,
     context::Context,
+    import::import,
     reconcile::{Reconcile, drive},
 };
 use crate::{
@@ -39,7 +40,7 @@ type Guarded<K> = DeserializeGuard<K>;
 /// Where a watch puts what it sees, and whom it tells once it has seen all there is.
 type Room<K> = (Store<Guarded<K>>, (Writer<Guarded<K>>, Listed));
 
-/// Runs the reconcilers until `shutdown`, then lets those at work come to their end.
+/// Runs the reconcilers, and imports clusters, until `shutdown`, then lets those at work come to their end.
 ///
 /// `completed` names applications whose archive has arrived. `started` is cancelled once every kind has been listed.
 pub async fn run(
@@ -64,6 +65,11 @@ pub async fn run(
     let (deliveries, delivery_changes) = watched::<Delivery>(&context, room, vec![told, also_told]);
     let [(told, namespaces_for_deliveries)] = bells();
     let namespaces = clusters::namespaces(&context, told);
+    let [(told, secrets_for_clusters), (also_told, secrets_for_deliveries), (told_too, secrets_for_imports)] = bells();
+    let namespace = context.installation.namespace.clone();
+    let watching_secrets =
+        clusters::watch_secrets(context.client.clone(), namespace.as_deref(), vec![told, also_told, told_too]);
+    let importing = import(&context, secrets_for_imports, shutdown.clone());
     let listed = {
         let (uploads, charts, overlays) = (uploads.clone(), charts.clone(), overlays.clone());
         let context = context.clone();
@@ -118,7 +124,9 @@ pub async fn run(
         .reconcile_on(clusters::gathered(
             deliveries_for_clusters.filter_map(|told| future::ready(clusters::cluster_of(&told.object))),
         ))
-        .watches_stream(clusters::secrets(&context), move |secret| clusters::reached_with(&of_secret, &secret));
+        .reconcile_on(
+            secrets_for_clusters.flat_map(move |told| stream::iter(clusters::reached_with(&of_secret, &told.object))),
+        );
 
     let (of_cluster, of_namespace, of_secret) = (deliveries.clone(), deliveries.clone(), deliveries.clone());
     let delivery_controller = Controller::for_stream(delivery_changes, deliveries)
@@ -131,7 +139,9 @@ pub async fn run(
             namespaces_for_deliveries
                 .flat_map(move |told| stream::iter(clusters::deliveries_about(&of_namespace, &told.object))),
         )
-        .watches_stream(clusters::secrets(&context), move |secret| clusters::delivering(&of_secret, &secret));
+        .reconcile_on(
+            secrets_for_deliveries.flat_map(move |told| stream::iter(clusters::delivering(&of_secret, &told.object))),
+        );
 
     let reconcilers = future::join5(
         until(upload_controller, &context, &shutdown),
@@ -146,7 +156,8 @@ pub async fn run(
         future::pending::<()>().await;
     };
     tokio::select! {
-        _ = reconcilers => {}
+        _ = future::join(reconcilers, importing) => {}
+        () = watching_secrets => {}
         () = listed => {}
         () = closing => {}
     }

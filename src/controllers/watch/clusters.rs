@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -10,7 +11,7 @@ use std::{
 use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{
-    Api, Resource, ResourceExt,
+    Api, Client, Resource, ResourceExt,
     core::PartialObjectMeta,
     runtime::{
         WatchStreamExt, predicates,
@@ -21,7 +22,7 @@ use kube::{
 
 use super::{
     Guarded, everything,
-    told::{Bell, Told, told},
+    told::{Bell, Ringer, Told},
     within,
 };
 use crate::{
@@ -95,21 +96,26 @@ pub fn observed(context: Arc<Context>) -> impl Stream<Item = ObjectRef<Guarded<D
     })
 }
 
-/// The metadata of Secrets that come, change and go: kubeconfigs, and what is copied to clusters.
-pub fn secrets(
-    context: &Context,
-) -> impl Stream<Item = Result<PartialObjectMeta<Secret>, watcher::Error>> + Send + use<> {
-    let client = context.client.clone();
-    let api: Api<PartialObjectMeta<Secret>> = match &context.installation.namespace {
+/// Watches Secrets, by their metadata, and tells of those that come, change and go: kubeconfigs, and what is copied to
+/// clusters. It is one watch for all who want to know, and waits for none of them.
+pub async fn watch_secrets(client: Client, namespace: Option<&str>, told: Vec<Bell<PartialObjectMeta<Secret>>>) {
+    let api: Api<PartialObjectMeta<Secret>> = match namespace {
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
     let (store, writer) = reflector::store();
+    let mut ringer = Ringer::new(told, store);
     let events = watcher(api, watcher::Config::default()).default_backoff().modify(|secret| {
         secret.metadata.managed_fields = None;
         secret.metadata.annotations = None;
     });
-    told(events.reflect(writer), store).map_ok(|told| Arc::unwrap_or_clone(told.object))
+    let mut events = pin!(events.reflect(writer));
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => ringer.hear(&event),
+            Err(error) => tracing::warn!(%error, "watching Secrets"),
+        }
+    }
 }
 
 /// The metadata of namespaces whose labels change: by them clusters choose whose overlays they take. `also_told` hears of
@@ -238,11 +244,13 @@ fn may(delivery: &Guarded<Delivery>, is_so: impl Fn(&Delivery) -> bool) -> bool 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use futures::FutureExt;
     use serde_json::json;
 
     use super::*;
-    use crate::controllers::reconcile::Reconcile;
+    use crate::controllers::{reconcile::Reconcile, watch::told};
 
     fn cluster(status: serde_json::Value) -> Guarded<EphemeralCluster> {
         let object = json!({
@@ -339,6 +347,47 @@ mod tests {
         };
         assert_eq!(names(delivering(&store, &secret("shop"))), ["elsewhere", "here", "odd"]);
         assert!(names(delivering(&store, &secret("blog"))).is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_watch_on_secrets_tells_all_who_want_to_know() {
+        use axum::http::{Request, Response};
+        use kube::client::Body;
+
+        let lists = Arc::new(AtomicUsize::new(0));
+        let listed = lists.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            assert_eq!(request.uri().path(), "/api/v1/namespaces/fleet/secrets");
+            let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+            let listed = listed.clone();
+            async move {
+                if is_watch {
+                    return future::pending().await;
+                }
+                listed.fetch_add(1, Ordering::Relaxed);
+                let secret = json!({
+                    "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+                    "metadata": {"name": "eu-1", "namespace": "fleet", "uid": "u", "resourceVersion": "7"},
+                });
+                let list = json!({
+                    "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
+                    "metadata": {"resourceVersion": "7"}, "items": [secret],
+                });
+                Ok::<_, std::convert::Infallible>(Response::new(Body::from(list.to_string().into_bytes())))
+            }
+        });
+        let [(one, heard_by_one), (other, heard_by_other)] = told::bells();
+        let watching = watch_secrets(Client::new(service, "default"), Some("fleet"), vec![one, other]);
+        let (mut heard_by_one, mut heard_by_other) = (heard_by_one, heard_by_other);
+        let heard = future::join(heard_by_one.next(), heard_by_other.next());
+        tokio::select! {
+            () = watching => panic!("a watch has no end"),
+            heard = heard => {
+                let names = [heard.0, heard.1].map(|told| told.map(|told| told.object.name_any()));
+                assert_eq!(names, [Some("eu-1".to_owned()), Some("eu-1".to_owned())]);
+            }
+        }
+        assert_eq!(lists.load(Ordering::Relaxed), 1);
     }
 
     #[test]

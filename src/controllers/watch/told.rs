@@ -2,7 +2,6 @@
 
 use std::{collections::HashSet, hash::Hash, sync::Arc};
 
-use futures::{Stream, StreamExt, stream};
 use kube::{
     Resource, ResourceExt,
     runtime::{reflector::Store, watcher},
@@ -117,24 +116,6 @@ where
             }
         }
     }
-}
-
-/// What is told of a watch that fills this store.
-pub fn told<K>(
-    events: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send,
-    store: Store<K>,
-) -> impl Stream<Item = watcher::Result<Told<K>>> + Send
-where
-    K: Resource + Clone + Send + Sync + 'static,
-    K::DynamicType: Hash + Eq + Clone + Send + Sync,
-{
-    let mut teller = Teller::new(store);
-    events.flat_map(move |event| {
-        stream::iter(match event {
-            Ok(event) => teller.hear(&event).into_iter().map(Ok).collect(),
-            Err(error) => vec![Err(error)],
-        })
-    })
 }
 
 #[cfg(test)]
