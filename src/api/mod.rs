@@ -107,3 +107,22 @@ pub fn overlay_name(application: &str, environment: &str) -> String {
 pub fn delivery_name(application: &str, environment: &str, cluster: &crate::release::ClusterRef) -> String {
     format!("{application}.{environment}.{}.{}", cluster.namespace, cluster.name)
 }
+
+/// The overlay and the cluster (its namespace and name) in the name of a delivery: none of its parts has a dot.
+pub fn delivery_ends(name: &str) -> Option<(String, (String, String))> {
+    let [application, environment, namespace, cluster] = name.split('.').collect::<Vec<_>>()[..] else { return None };
+    Some((overlay_name(application, environment), (namespace.to_owned(), cluster.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::release::ClusterRef;
+
+    #[test]
+    fn a_delivery_is_named_after_what_goes_where() {
+        let name = delivery_name("web", "prod", &ClusterRef::new("fleet", "eu-1", "u"));
+        assert_eq!(delivery_ends(&name), Some(("web.prod".to_owned(), ("fleet".to_owned(), "eu-1".to_owned()))));
+        assert_eq!((delivery_ends("odd-delivery"), delivery_ends("a.b.c.d.e")), (None, None));
+    }
+}

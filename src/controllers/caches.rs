@@ -168,9 +168,9 @@ impl Caches {
         chosen(&self.deliveries.store, is_chosen)
     }
 
-    /// Whether there is a delivery, readable or not, of which this is so.
-    pub fn has_delivery(&self, is_so: impl Fn(&Guarded<Delivery>) -> bool) -> bool {
-        self.deliveries.store.state().iter().any(|delivery| is_so(delivery))
+    /// The deliveries that are chosen, of all, readable or not.
+    pub fn deliveries_of_all(&self, is_chosen: impl Fn(&Guarded<Delivery>) -> bool) -> Vec<Arc<Guarded<Delivery>>> {
+        self.deliveries.store.state().into_iter().filter(|delivery| is_chosen(delivery)).collect()
     }
 
     /// The names of all namespaces.

@@ -78,9 +78,14 @@ pub trait Reconcile:
         context: &Context,
         status: &mut Self::Status,
     ) -> impl Future<Output = Result<Ready, Halt>> + Send;
-    /// What only its end takes away from elsewhere, in words for whoever has to where it cannot be read.
-    fn leaves_behind(_namespace: &str, _name: &str) -> Option<String> {
-        None
+    /// Ends an object that cannot be read as far as that can be done by its name alone. What only its end could see to, in
+    /// words for whoever has to now; it stays until that is none.
+    fn leaves_behind(
+        _context: &Context,
+        _namespace: &str,
+        _name: &str,
+    ) -> impl Future<Output = Result<Option<String>, Halt>> + Send {
+        std::future::ready(Ok(None))
     }
     /// Brings the world to the object's end. Must bear that nothing of it ever happened.
     fn retire(&self, context: &Context) -> impl Future<Output = Result<(), Halt>> + Send;

@@ -1,5 +1,5 @@
-//! An object that cannot be read as its kind harms no other: it is told so, and let go when it is deleted. One that has
-//! something elsewhere stays until it can be read, or somebody has taken that away.
+//! An object that cannot be read as its kind harms no other: it is told so, and let go when it is deleted. One whose end
+//! would see to something elsewhere stays until it can be read, or somebody has seen to that.
 
 use kube::{
     Api,
@@ -18,6 +18,9 @@ use super::{
 };
 use crate::api::{Condition, FINALIZER, reason};
 
+/// How many objects a message names.
+const NAMED: usize = 5;
+
 /// Says what is wrong with it, or lets it go.
 pub async fn skip<K: Reconcile>(invalid: &InvalidObject, object: &DeserializeGuard<K>, context: &Context) -> Action {
     let meta = &invalid.metadata;
@@ -26,25 +29,48 @@ pub async fn skip<K: Reconcile>(invalid: &InvalidObject, object: &DeserializeGua
     let outcome = match (meta.deletion_timestamp.is_some(), finalizers::is_held(meta)) {
         (false, _) => tell::<K>(invalid, object, context, &format!("{problem}. Nothing is done for it")).await,
         (true, false) => Ok(()),
-        (true, true) => match K::leaves_behind(namespace, name) {
-            None => finalizers::release::<K>(meta, context).await,
-            Some(remains) => tell::<K>(invalid, object, context, &stays(&problem, &remains)).await,
-        },
+        (true, true) => end::<K>(invalid, object, context, &problem).await,
     };
+    let uid = meta.uid.as_deref().unwrap_or_default();
     match outcome {
-        Ok(()) => Action::await_change(),
-        Err(error) => {
-            tracing::warn!(kind = K::KIND, namespace, name, %error, "an object that cannot be read waits");
-            Action::requeue(context.backoff.failed(meta.uid.as_deref().unwrap_or_default()))
+        Ok(()) => {
+            context.backoff.forget(uid);
+            Action::await_change()
         }
+        Err(halt) => {
+            tracing::warn!(kind = K::KIND, namespace, name, %halt, "an object that cannot be read waits");
+            Action::requeue(context.backoff.failed(uid))
+        }
+    }
+}
+
+/// Lets it go, unless it would leave something behind.
+async fn end<K: Reconcile>(
+    invalid: &InvalidObject,
+    object: &DeserializeGuard<K>,
+    context: &Context,
+    problem: &str,
+) -> Result<(), Halt> {
+    let meta = &invalid.metadata;
+    let (namespace, name) = (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+    match K::leaves_behind(context, namespace, name).await? {
+        None => Ok(finalizers::release::<K>(meta, context).await?),
+        Some(remains) => tell::<K>(invalid, object, context, &stays(problem, &remains)).await,
     }
 }
 
 /// Why it is not let go.
 fn stays(problem: &str, remains: &str) -> String {
     format!(
-        "{problem}. It is being deleted, and stays: {remains} would be forgotten. Let a version of the plane end it that can read it, or delete that yourself, and then take the finalizer {FINALIZER} off"
+        "{problem}. It is being deleted, and stays: {remains} would be forgotten. Let a version of the plane end it that can read it, or delete that yourself, and then take the finalizer {FINALIZER} off if it is still there"
     )
+}
+
+/// Some names in words, for what is left behind.
+pub fn named(names: &[String]) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let listed = names[..names.len() - more].join(", ");
+    if more > 0 { format!("{listed} and {more} more") } else { listed }
 }
 
 /// A condition and an event, once. The status is taken and given back as it is, but for its conditions: whatever else it
@@ -54,7 +80,7 @@ async fn tell<K: Reconcile>(
     object: &DeserializeGuard<K>,
     context: &Context,
     message: &str,
-) -> Result<(), kube::Error> {
+) -> Result<(), Halt> {
     let meta = &invalid.metadata;
     let resource = ApiResource::erase::<K>(&());
     let namespace = meta.namespace.as_deref().unwrap_or_default();
@@ -70,7 +96,7 @@ async fn tell<K: Reconcile>(
         Err(kube::Error::Api(refusal)) => {
             tracing::warn!(kind = K::KIND, namespace, name, %refusal, "no condition could be set")
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     }
     context.publish(object, EventType::Warning, reason::UNREADABLE, message).await;
     Ok(())
@@ -87,6 +113,14 @@ fn with_conditions(status: &mut Value, message: &str, generation: Option<i64>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_few_are_named() {
+        let names: Vec<_> = (0..7).map(|i| format!("d{i}")).collect();
+        assert_eq!(named(&names[..1]), "d0");
+        assert_eq!(named(&names[..5]), "d0, d1, d2, d3, d4");
+        assert_eq!(named(&names), "d0, d1, d2, d3, d4 and 2 more");
+    }
 
     #[test]
     fn it_is_told_once() {

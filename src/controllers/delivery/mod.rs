@@ -134,9 +134,9 @@ impl Reconcile for Delivery {
         }
     }
 
-    fn leaves_behind(namespace: &str, name: &str) -> Option<String> {
+    async fn leaves_behind(_: &Context, namespace: &str, name: &str) -> Result<Option<String>, Halt> {
         let delivery = DeliveryKey { namespace: namespace.to_owned(), name: name.to_owned() };
-        Some(format!("what carries the label {}={} in its cluster", label::DELIVERY, delivery.label()))
+        Ok(Some(format!("what carries the label {}={} in its cluster", label::DELIVERY, delivery.label())))
     }
 
     async fn retire(&self, context: &Context) -> Result<(), Halt> {

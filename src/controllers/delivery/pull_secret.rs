@@ -28,8 +28,8 @@ pub async fn leave(
     let known_as = context.caches.cluster(&key);
     let pulled_in = known_as.map(|known_as| pull_secrets::left_to_others(context, &known_as)).unwrap_or_default();
     for namespace in left {
-        let is_shared = context.caches.has_delivery(|other| may_share(object, other, &namespace));
-        if !is_shared && !pulled_in.contains(&namespace) {
+        let sharing = context.caches.deliveries_of_all(|other| may_share(object, other, &namespace));
+        if sharing.is_empty() && !pulled_in.contains(&namespace) {
             cluster.forget_provisions();
             credential::withdraw(cluster, context.chart_store.plane(), &namespace).await?;
         }

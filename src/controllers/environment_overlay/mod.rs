@@ -4,6 +4,7 @@
 
 mod deliver;
 mod render;
+mod retire;
 mod select;
 
 pub use deliver::is_for;
@@ -22,7 +23,6 @@ use crate::{
     api::{
         ClusterCounts, EnvironmentOverlay, EnvironmentOverlaySpec, EnvironmentOverlayStatus, OverlayArtifact, reason,
     },
-    chart_store::{Entry, Fact},
     overlay::inputs::BaseInput,
     release::ApplicationKey,
 };
@@ -93,15 +93,11 @@ impl Reconcile for EnvironmentOverlay {
         // They end by themselves; a cluster that does not answer must not hold up this object.
         deliver::end_all(context, self).await?;
         let key = ApplicationKey::new(self.namespace().unwrap_or_default(), &self.spec.application);
-        let environment = &self.spec.environment;
-        let known = context.chart_store.environment(&key, environment).await?;
-        if known.is_none_or(|record| record.removed) {
-            return Ok(());
-        }
-        let fact = Fact::EnvironmentRemoved { environment: environment.clone() };
-        let entry = Entry { actor: context.deleter(), fact, spec: None, chart_package: None };
-        context.chart_store.record(&key, entry).await?;
-        Ok(())
+        retire::record(context, &key, &self.spec.environment).await
+    }
+
+    async fn leaves_behind(context: &Context, namespace: &str, name: &str) -> Result<Option<String>, Halt> {
+        retire::leaves_behind(context, namespace, name).await
     }
 }
 

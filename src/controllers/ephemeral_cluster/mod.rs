@@ -107,6 +107,10 @@ impl Reconcile for EphemeralCluster {
         Ok(Ready::succeeded(message).observing([reachable()]).again(next))
     }
 
+    async fn leaves_behind(context: &Context, namespace: &str, name: &str) -> Result<Option<String>, Halt> {
+        retire::leaves_behind(context, (namespace.to_owned(), name.to_owned())).await
+    }
+
     async fn retire(&self, context: &Context) -> Result<(), Halt> {
         retire::retire(context, self).await
     }

@@ -1,9 +1,12 @@
 //! The end of a cluster's object: what was delivered there ends first.
 
+use kube::{ResourceExt, core::DeserializeGuard};
+
 use super::{connect, is_for, key};
 use crate::{
-    api::{EphemeralCluster, reason},
-    controllers::{context::Context, outcome::Halt},
+    api::{Delivery, EphemeralCluster, delivery_ends, reason},
+    cluster_plane::ClusterKey,
+    controllers::{context::Context, outcome::Halt, unreadable::named},
 };
 
 /// Ends every delivery to the cluster, and forgets it once there is none. Each delivery knows by itself what its end
@@ -31,4 +34,26 @@ pub async fn retire(context: &Context, object: &EphemeralCluster) -> Result<(), 
     }
     context.fleet.forget(&key);
     Ok(())
+}
+
+/// What an object that cannot be read leaves behind: what is delivered to the cluster. Whether that is to be deleted there,
+/// and how to reach the cluster, only the object says. Without a delivery there is nothing to be done.
+pub async fn leaves_behind(context: &Context, key: ClusterKey) -> Result<Option<String>, Halt> {
+    context.caches.ready().await;
+    let goes_there = |delivery: &DeserializeGuard<Delivery>| match &delivery.0 {
+        Ok(readable) => is_for(readable, &key),
+        Err(_) => delivery_ends(&delivery.name_any()).is_some_and(|(_, cluster)| cluster == key),
+    };
+    let deliveries = context.caches.deliveries_of_all(goes_there);
+    let mut names: Vec<_> = deliveries
+        .iter()
+        .map(|delivery| format!("{}/{}", delivery.namespace().unwrap_or_default(), delivery.name_any()))
+        .collect();
+    if names.is_empty() {
+        context.fleet.forget(&key);
+        return Ok(None);
+    }
+    names.sort();
+    let plural = if names.len() == 1 { "Delivery" } else { "Deliveries" };
+    Ok(Some(format!("what {plural} {} brought there", named(&names))))
 }

@@ -26,7 +26,7 @@ use super::{
     within,
 };
 use crate::{
-    api::{Delivery, DeliveryMode, EnvironmentOverlay, EphemeralCluster, overlay_name},
+    api::{Delivery, DeliveryMode, EnvironmentOverlay, EphemeralCluster, delivery_ends, overlay_name},
     controllers::context::Context,
 };
 
@@ -167,10 +167,12 @@ pub fn deliveries_about(
     chosen(store, |delivery| delivery.namespace().as_ref() == Some(&name) || may(delivery, goes_there))
 }
 
-/// The overlay that a delivery is of.
+/// The overlay that a delivery is of; one that cannot be read, by its name.
 pub fn overlay_of(delivery: &Guarded<Delivery>) -> Option<ObjectRef<Guarded<EnvironmentOverlay>>> {
-    let delivery = delivery.0.as_ref().ok()?;
-    let name = overlay_name(&delivery.spec.application, &delivery.spec.environment);
+    let name = match &delivery.0 {
+        Ok(readable) => overlay_name(&readable.spec.application, &readable.spec.environment),
+        Err(_) => delivery_ends(&delivery.name_any())?.0,
+    };
     Some(ObjectRef::new(&name).within(&delivery.namespace()?))
 }
 
@@ -187,10 +189,13 @@ where
     crowds.flat_map(|crowd| stream::iter(crowd.into_iter().collect::<HashSet<_>>()))
 }
 
-/// The cluster that a delivery goes to.
+/// The cluster that a delivery goes to; one that cannot be read, by its name.
 pub fn cluster_of(delivery: &Guarded<Delivery>) -> Option<ObjectRef<Guarded<EphemeralCluster>>> {
-    let cluster = &delivery.0.as_ref().ok()?.spec.cluster;
-    Some(ObjectRef::new(&cluster.name).within(&cluster.namespace))
+    let (namespace, name) = match &delivery.0 {
+        Ok(readable) => (readable.spec.cluster.namespace.clone(), readable.spec.cluster.name.clone()),
+        Err(_) => delivery_ends(&delivery.name_any())?.1,
+    };
+    Some(ObjectRef::new(&name).within(&namespace))
 }
 
 /// The deliveries that go to a cluster.
@@ -347,6 +352,10 @@ mod tests {
         };
         assert_eq!(names(delivering(&store, &secret("shop"))), ["elsewhere", "here", "odd"]);
         assert!(names(delivering(&store, &secret("blog"))).is_empty());
+        add("web.prod.fleet.eu-1", json!(["eu-1"]));
+        let odd = store.get(&ObjectRef::new("web.prod.fleet.eu-1").within("shop")).unwrap();
+        assert_eq!(overlay_of(&odd), Some(ObjectRef::new("web.prod").within("shop")), "its name says so");
+        assert_eq!(cluster_of(&odd), Some(ObjectRef::new("eu-1").within("fleet")));
     }
 
     #[tokio::test]
