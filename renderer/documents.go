@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"sigs.k8s.io/kustomize/api/provider"
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/resource"
+	"sigs.k8s.io/kustomize/kyaml/resid"
 )
 
 // objectFactory reads objects as kustomize does.
@@ -18,11 +20,14 @@ var objectFactory = resmap.NewFactory(provider.NewDefaultDepProvider().GetResour
 // resources reads YAML documents as kustomize does, and says which of them is
 // wrong if one is.
 func resources(file, text string) (resmap.ResMap, error) {
-	loaded, err := objectFactory.NewResMapFromBytes([]byte(text))
-	if err == nil && !slices.ContainsFunc(loaded.Resources(), isIncomplete) {
-		return loaded, nil
+	all, err := objectFactory.RF().SliceFromBytes([]byte(text))
+	if err == nil && !slices.ContainsFunc(all, isIncomplete) && (distinct{}).addAll(all) {
+		return resMapOf(all)
 	}
-	loaded = resmap.New()
+	if err == nil {
+		err = errors.New("an object is there twice, or is incomplete")
+	}
+	seen := distinct{}
 	for _, doc := range documents(text) {
 		origin := file
 		if doc.source != "" {
@@ -45,12 +50,30 @@ func resources(file, text string) (resmap.ResMap, error) {
 			if isIncomplete(r) {
 				return nil, faultf(reasonManifestInvalid, "a document is not a Kubernetes object (apiVersion, kind and metadata.name are needed)\n%s", excerpt(doc.text)).at(origin, 0)
 			}
-			if err := loaded.Append(r); err != nil {
+			if !seen.add(r.CurId()) {
 				return nil, faultf(reasonManifestInvalid, "%s is there twice; rename one or remove it", describe(r.CurId())).at(origin, 0)
 			}
 		}
 	}
 	return nil, faultf(reasonManifestInvalid, "the manifests cannot be read: %s", err).at(file, 0)
+}
+
+// distinct finds objects that are there twice.
+type distinct map[resid.ResId]bool
+
+// add is false if the object is there already.
+func (d distinct) add(id resid.ResId) bool {
+	id.Namespace = id.EffectiveNamespace()
+	if d[id] {
+		return false
+	}
+	d[id] = true
+	return true
+}
+
+// addAll is false if one of the objects is there already.
+func (d distinct) addAll(objects []*resource.Resource) bool {
+	return !slices.ContainsFunc(objects, func(r *resource.Resource) bool { return !d.add(r.CurId()) })
 }
 
 // isIncomplete tells objects that Kubernetes could not even name.

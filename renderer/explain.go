@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,8 +13,18 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// buildStage builds the kustomization up to a stage.
+// buildStage builds the kustomization up to a stage: in parts where it is large
+// and they do not depend on each other, else as a whole.
 func (k *kustomizer) buildStage(upTo stage) (resmap.ResMap, error) {
+	if !k.divided {
+		k.parts, k.divided = k.partition(defaultLimits), true
+	}
+	if k.parts != nil {
+		built, err := k.parts.build(upTo)
+		if err == nil || !errors.Is(err, errRelated) && len(k.parts.objects) > defaultLimits.whole {
+			return built, err
+		}
+	}
 	files, err := k.files(upTo)
 	if err != nil {
 		return nil, err

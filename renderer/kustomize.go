@@ -135,7 +135,7 @@ func customize(base, namespace string, c *customizations) (*customized, error) {
 	if err != nil {
 		return nil, err
 	}
-	built, err := build(files)
+	built, err := k.buildStage(stageAll)
 	if err != nil {
 		return nil, k.explain(err)
 	}
@@ -184,6 +184,11 @@ type kustomizer struct {
 	*customizations
 	// loaded is what load has read.
 	loaded resmap.ResMap
+	// parts divides the kustomization if it is large, once divided says so.
+	parts   *partition
+	divided bool
+	// isPart marks a part of another one: files without objects are left out.
+	isPart bool
 }
 
 // configMapKey is what Kubernetes allows as a key.
@@ -258,23 +263,27 @@ func (k *kustomizer) load() (resmap.ResMap, error) {
 	if k.loaded != nil {
 		return k.loaded, nil
 	}
-	loaded, err := resources(baseFile, k.base)
+	base, err := resources(baseFile, k.base)
 	if err != nil {
 		return nil, err
 	}
+	all := base.Resources()
+	seen := distinct{}
+	seen.addAll(all)
 	for i, text := range k.Resources {
 		more, err := resources(resourceFile(i), text)
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range more.Resources() {
-			if err := loaded.Append(r); err != nil {
+			if !seen.add(r.CurId()) {
 				return nil, faultf(reasonManifestInvalid, "resources[%d] has %s, which is there already; change it with a patch instead", i, describe(r.CurId())).at(resourceFile(i), 0)
 			}
+			all = append(all, r)
 		}
 	}
-	k.loaded = loaded
-	return loaded, nil
+	k.loaded, err = resMapOf(all)
+	return k.loaded, err
 }
 
 func patchFile(i int) string    { return fmt.Sprintf("patches/%d.yaml", i) }
@@ -288,6 +297,9 @@ func (k *kustomizer) files(upTo stage) (map[string]string, error) {
 		Resources: []string{baseFile},
 	}
 	for i, text := range k.Resources {
+		if k.isPart && text == "" {
+			continue
+		}
 		out[resourceFile(i)] = text
 		kustomization.Resources = append(kustomization.Resources, resourceFile(i))
 	}
