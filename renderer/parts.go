@@ -45,7 +45,11 @@ type limits struct {
 	gain int
 }
 
-var defaultLimits = limits{part: 100, whole: 500, gain: 2}
+var defaultLimits = limits{part: 50, whole: 500, gain: 2}
+
+// mostNames bounds how many others objects name on average; more would take
+// much memory, and parts would be of no use.
+const mostNames = 50
 
 // errRelated says that parts cannot be told apart.
 var errRelated = errors.New("the parts may depend on each other")
@@ -57,8 +61,9 @@ type manifestObject struct {
 	text string
 	key  objectKey
 	name string
-	// namespace is empty for objects that are in none.
+	// namespace is as written; scoped objects are in one, written or not.
 	namespace string
+	scoped    bool
 	node      *kyaml.Node
 	// names are the objects, by index, whose name is a value somewhere in it,
 	// itself included; namedBy are those that have its name.
@@ -160,11 +165,10 @@ func (k *kustomizer) manifestObjects() (objects []manifestObject, ok bool) {
 				if isIncomplete(r) || strings.HasSuffix(r.GetKind(), "List") {
 					return nil, false
 				}
-				o := manifestObject{file: file, text: text, key: keyOf(r), name: r.GetName(), node: r.YNode()}
-				if id := r.CurId(); !id.IsClusterScoped() {
-					o.namespace = id.EffectiveNamespace()
-				}
-				objects = append(objects, o)
+				objects = append(objects, manifestObject{
+					file: file, text: text, key: keyOf(r), name: r.GetName(), node: r.YNode(),
+					namespace: r.GetNamespace(), scoped: !r.CurId().IsClusterScoped(),
+				})
 			}
 		}
 	}
@@ -176,9 +180,9 @@ func (k *kustomizer) manifestObjects() (objects []manifestObject, ok bool) {
 func (p *partition) index() (ok bool) {
 	namespaces := map[string]bool{}
 	for i, o := range p.objects {
-		// Kustomize keeps former names in a list with commas, and compares kinds
-		// with these characters between group, version and kind.
-		if strings.Contains(o.name+o.namespace, ",") || strings.ContainsAny(o.key.apiVersion+o.key.kind, "~_") {
+		// Kustomize keeps former names in lists with commas, and compares kinds
+		// with the other characters between group, version and kind.
+		if strings.Contains(o.name+o.namespace, ",") || strings.ContainsAny(o.key.apiVersion+o.key.kind, "~_,") {
 			return false
 		}
 		if _, there := p.byKey[o.key]; there {
@@ -186,7 +190,7 @@ func (p *partition) index() (ok bool) {
 		}
 		p.byKey[o.key] = i
 		p.byName[o.name] = append(p.byName[o.name], i)
-		if o.namespace != "" && !namespaces[o.namespace] {
+		if o.scoped && !namespaces[o.namespace] {
 			namespaces[o.namespace] = true
 			p.anchors = append(p.anchors, i)
 		}
@@ -203,17 +207,22 @@ func (p *partition) index() (ok bool) {
 	if spaces > 1 {
 		return false
 	}
+	room := mostNames * len(p.objects)
 	for i := range p.objects {
 		o := &p.objects[i]
+		seen := map[string]bool{}
 		ok := eachScalar(o.node, func(value string) bool {
-			o.names = append(o.names, p.byName[value]...)
+			if named := p.byName[value]; len(named) > 0 && !seen[value] {
+				seen[value] = true
+				o.names = append(o.names, named...)
+			}
 			return !isInternal(value)
 		})
-		if !ok {
+		if room -= len(o.names); !ok || room < 0 {
 			return false
 		}
 		slices.Sort(o.names)
-		o.names, o.node = slices.Compact(o.names), nil
+		o.node = nil
 		for _, named := range o.names {
 			p.objects[named].namedBy = append(p.objects[named].namedBy, i)
 		}
@@ -336,7 +345,6 @@ func (p *partition) divide(size int, mentioned []string) {
 			if kept = append(kept, next); len(kept) == size {
 				add(kept)
 				kept = nil
-				break
 			}
 			queue = append(append(queue, p.objects[next].names...), p.objects[next].namedBy...)
 		}
@@ -439,7 +447,9 @@ func (p *partition) keep(one part, built []*resource.Resource) (kept, generated 
 			kept = append(kept, r)
 		}
 		if !eachScalar(r.YNode(), func(value string) bool {
-			return !slices.ContainsFunc(p.byName[value], func(named int) bool { return state[named] == absent })
+			// A part has all objects of a name or none.
+			named := p.byName[value]
+			return len(named) == 0 || state[named[0]] != absent
 		}) {
 			return nil, nil, false
 		}
