@@ -148,7 +148,7 @@ fn name(number: usize) -> String {
     format!("web-{number}")
 }
 
-/// What the plane's own charts make of an image, as manifests.
+/// What the plane's own charts make of an image, as manifests; without pods, for there are no nodes.
 fn application(name: &str) -> String {
     let labels = format!("{{app.kubernetes.io/name: {name}, app.kubernetes.io/instance: {name}}}");
     format!(
@@ -173,7 +173,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {{name: {name}, labels: {labels}}}
 spec:
-  replicas: 2
+  replicas: 0
   selector: {{matchLabels: {labels}}}
   template:
     metadata: {{labels: {labels}}}

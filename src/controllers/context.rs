@@ -18,7 +18,7 @@ use url::Url;
 
 use super::{
     backoff::Backoff, caches::Caches, corrections::Corrections, intake::Intakes, metrics::Metrics, outcome::Halt,
-    places::Places, refusals::Refusals, written::Written,
+    patience::Patience, places::Places, refusals::Refusals, written::Written,
 };
 use crate::{
     api::{FIELD_MANAGER, annotation},
@@ -82,6 +82,8 @@ pub struct Context {
     pub corrections: Corrections,
     /// Which statuses were written last.
     pub written: Written,
+    /// Waits that are not told of yet.
+    pub patience: Patience,
     /// Failures in a row.
     pub backoff: Backoff,
     /// Counters.
@@ -115,6 +117,7 @@ impl Context {
             places: Places::default(),
             corrections: Corrections::default(),
             written: Written::default(),
+            patience: Patience::default(),
             backoff: Backoff::default(),
             metrics: Metrics::default(),
             recorder,

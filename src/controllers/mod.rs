@@ -19,6 +19,7 @@ pub mod install;
 mod intake;
 pub mod metrics;
 mod outcome;
+mod patience;
 mod places;
 pub mod probes;
 mod reconcile;

@@ -92,6 +92,8 @@ pub struct Halt {
     pub message: String,
     /// What else is worth a condition. Others stay as they were.
     pub observations: Vec<Observation>,
+    /// Whether it is mostly over in a moment, and told of only where it is not.
+    pub brief: bool,
 }
 
 /// Who can make a halted pipeline go on.
@@ -143,7 +145,12 @@ impl Halt {
     }
 
     fn new(kind: HaltKind, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into(), message: message.into(), observations: Vec::new() }
+        Self { kind, reason: reason.into(), message: message.into(), observations: Vec::new(), brief: false }
+    }
+
+    /// It is mostly over in a moment.
+    pub fn briefly(self) -> Self {
+        Self { brief: true, ..self }
     }
 
     /// With something else that is worth a condition.

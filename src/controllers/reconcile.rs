@@ -125,6 +125,7 @@ async fn settle<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action
         (true, false) => {
             context.backoff.forget(&object.uid().unwrap_or_default());
             context.written.forget(&object.uid().unwrap_or_default());
+            context.patience.forget(&object.uid().unwrap_or_default());
             (Outcome::Deleted, Action::await_change())
         }
         (false, false) if K::HELD => match finalizers::hold::<K>(object.meta(), context).await {
@@ -145,11 +146,19 @@ async fn run<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
     } else {
         attempt(object.reconcile(context, &mut status), K::TIMEOUT).await
     };
+    let uid = object.uid().unwrap_or_default();
+    match &outcome {
+        Err(halt) if halt.brief => {
+            if let Some(left) = context.patience.left(&uid) {
+                return (Outcome::Waiting, Action::requeue(left));
+            }
+        }
+        _ => context.patience.forget(&uid),
+    }
     if let Err(error) = publish(object, context, &mut status, &outcome).await {
         // Whatever was refused, no condition tells of it: only trying again can.
         return later(object, context, &Halt { kind: HaltKind::Retry, ..error.into() });
     }
-    let uid = object.uid().unwrap_or_default();
     match outcome {
         Ok(ready) => {
             context.backoff.forget(&uid);
@@ -286,6 +295,7 @@ async fn end<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
         Ok(()) => {
             context.backoff.forget(&object.uid().unwrap_or_default());
             context.written.forget(&object.uid().unwrap_or_default());
+            context.patience.forget(&object.uid().unwrap_or_default());
             (Outcome::Deleted, Action::await_change())
         }
         Err(halt) => {

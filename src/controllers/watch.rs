@@ -108,6 +108,7 @@ pub async fn run(
         .reconcile_on(charts_for_overlays.flat_map(move |told| stream::iter(siblings(&of_chart, &told.object))))
         .reconcile_on(clusters::gathered(
             deliveries_for_overlays.filter_map(|told| future::ready(clusters::overlay_of(&told.object))),
+            clusters::OVERLAYS_GATHERED_FOR,
         ))
         .reconcile_on(
             clusters::significant(clusters_for_overlays).flat_map(move |_| stream::iter(everything(&of_cluster))),
@@ -123,6 +124,7 @@ pub async fn run(
         )
         .reconcile_on(clusters::gathered(
             deliveries_for_clusters.filter_map(|told| future::ready(clusters::cluster_of(&told.object))),
+            clusters::CLUSTERS_GATHERED_FOR,
         ))
         .reconcile_on(
             secrets_for_clusters.flat_map(move |told| stream::iter(clusters::reached_with(&of_secret, &told.object))),

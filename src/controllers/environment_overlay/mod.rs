@@ -83,7 +83,14 @@ impl Reconcile for EnvironmentOverlay {
         // Those that do not answer hold up nobody who waits for the others.
         if applied + unreachable < desired {
             let again = interval(&self.spec);
-            return Err(Halt::waiting_for(again, reason::PROGRESSING, message).observing(observations));
+            let waiting = Halt::waiting_for(again, reason::PROGRESSING, message).observing(observations);
+            let is_told = self.status.as_ref().is_some_and(|told| {
+                told.artifact == status.artifact
+                    && told.selected == status.selected
+                    && told.observed_generation == self.metadata.generation
+            });
+            // Nothing is new but how far the clusters are, and they are mostly done in a moment.
+            return Err(if is_told { waiting.briefly() } else { waiting });
         }
         Ok(Ready::succeeded(message).observing(observations).again(interval(&self.spec)))
     }

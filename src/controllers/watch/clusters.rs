@@ -176,16 +176,21 @@ pub fn overlay_of(delivery: &Guarded<Delivery>) -> Option<ObjectRef<Guarded<Envi
     Some(ObjectRef::new(&name).within(&delivery.namespace()?))
 }
 
-/// How long it is gathered who is to be woken.
-const GATHERED_FOR: Duration = Duration::from_millis(100);
+/// How long it is gathered which overlays are to be woken.
+pub const OVERLAYS_GATHERED_FOR: Duration = Duration::from_millis(100);
+/// The same of clusters, each of which looks at its connection with every wake-up.
+pub const CLUSTERS_GATHERED_FOR: Duration = Duration::from_secs(1);
 
 /// The same, but each once in a moment: deliveries change in crowds and in quick steps, and overlays and clusters only
 /// count them. Nobody is woken later for being woken again, as by a debounce: a cluster's heartbeat must not wait.
-pub fn gathered<K>(woken: impl Stream<Item = ObjectRef<K>> + Send) -> impl Stream<Item = ObjectRef<K>> + Send
+pub fn gathered<K>(
+    woken: impl Stream<Item = ObjectRef<K>> + Send,
+    within: Duration,
+) -> impl Stream<Item = ObjectRef<K>> + Send
 where
     K: Resource<DynamicType = ()> + Send,
 {
-    let crowds = tokio_stream::StreamExt::chunks_timeout(woken, 1024, GATHERED_FOR);
+    let crowds = tokio_stream::StreamExt::chunks_timeout(woken, 1024, within);
     crowds.flat_map(|crowd| stream::iter(crowd.into_iter().collect::<HashSet<_>>()))
 }
 
