@@ -343,7 +343,10 @@ fn outcome(
             Err(Halt { kind: HaltKind::Stalled { again }, ..Halt::stalled(reason, message) }.observing(observations))
         }
         (false, _) => {
-            let halt = Halt { kind: HaltKind::Waiting { again }, ..Halt::stalled(reason, message) };
+            let is_new = status.applied != object.status.as_ref().and_then(|told| told.applied.clone());
+            // What has just been applied is mostly healthy in a moment.
+            let brief = is_new && reason == reason::PROGRESSING;
+            let halt = Halt { kind: HaltKind::Waiting { again }, brief, ..Halt::stalled(reason, message) };
             Err(halt.observing(observations))
         }
     }
