@@ -39,8 +39,14 @@ renderer: ## Build the renderer (2 minutes once)
 	@mkdir -p $(BIN)
 	go -C renderer build -trimpath -ldflags "-s -w" -o $(BIN)/orbit-renderer .
 
+.PHONY: portal
+portal: ## Build the portal's application, to be put into orbit (1 minute)
+	npm --prefix portal install --no-audit --no-fund
+	npm --prefix portal run build
+	@touch build.rs
+
 .PHONY: build
-build: packages renderer ## Build the orbit command (3 minutes once)
+build: packages renderer $(if $(wildcard portal/package.json),portal) ## Build the orbit command (3 minutes once)
 	cargo build --locked
 
 .PHONY: packages

@@ -4,14 +4,17 @@
 
 pub mod api;
 pub mod aws;
+mod brief;
 mod cause;
 pub mod chart_store;
 pub mod cli;
 pub mod cluster_plane;
+pub mod comparison;
 pub mod controllers;
 pub mod digest;
 mod embedded;
 pub mod failpoint;
+mod guesses;
 pub mod image_harbor;
 pub mod listener;
 pub mod manifestor;

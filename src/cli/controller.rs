@@ -1,5 +1,7 @@
 //! `orbit controller`: the operator itself.
 
+mod portal;
+mod portal_settings;
 mod settings;
 mod tls_secret;
 
@@ -39,7 +41,7 @@ use crate::{
     image_harbor::{self, ingest},
     listener::{self, Certificates},
     overlay::renderer::Renderer,
-    portal,
+    portal as http_api,
     registry::{
         self, Redirects, Registry,
         readers::{Place, Readers},
@@ -75,6 +77,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let program = settings.renderer()?;
     let _claim = claim_data_dir(&settings)?;
     let (listener, public_url) = listen(&settings).await?;
+    let door = portal::listen(&settings.portal).await?;
     let health_listener = bind(settings.health_listen()).await?;
     tracing::info!(address = %health_listener.local_addr()?, "health and metrics");
 
@@ -87,7 +90,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     };
     let health = serve(health_listener, None, probes::router(probes.clone()));
 
-    let client = connect(&settings).await?;
+    let config = cluster(&settings).await?;
+    let client = Client::try_from(config.clone()).context("no connection to the API server")?;
     if !settings.skip_install {
         install::install(&client).await?;
     }
@@ -105,13 +109,25 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let context =
         Context::new(client.clone(), harbor.clone(), chart_store.clone(), renderer.clone(), installation, instance);
     let context = Arc::new(context);
-    let readers = Readers::new(client, Some(Arc::new(ClusterRobots::new(context.clone()))), place);
+    let readers = Readers::new(client.clone(), Some(Arc::new(ClusterRobots::new(context.clone()))), place);
 
     let (completed, arrivals) = mpsc::channel(ARRIVALS);
     let projector = Projector::new(chart_store.clone(), viewport.clone());
-    probes.metrics.get_or_init(|| context.metrics.registry(renderer, projector.status()));
+    probes.metrics.get_or_init(|| context.metrics.registry(renderer.clone(), projector.status()));
+    let stores = http_api::Stores {
+        charts: chart_store.clone(),
+        harbor: harbor.clone(),
+        renderer: Some(renderer.clone()),
+        kube_version: context.installation.kube_version.clone(),
+    };
     let registry = Registry::new(harbor, chart_store, completed, readers, redirects, registry::Limits::default());
-    let api = serve(listener, certificates, registry::router(registry).merge(portal::router(viewport)));
+    let portal = door.map(|door| {
+        let certificates = door.certificates(&client, &shutdown);
+        let surroundings = portal::Surroundings { viewport: viewport.clone(), stores, config, client: client.clone() };
+        let (listener, portal) = door.open(surroundings, settings.namespace.clone(), shutdown.clone());
+        serve(listener, certificates, portal.router(registry.clone()))
+    });
+    let api = serve(listener, certificates, registry::router(registry).merge(http_api::router(viewport.clone())));
 
     let work = async {
         tokio::join!(
@@ -120,6 +136,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             projector.run(shutdown.clone()),
         );
         api.await?;
+        if let Some(portal) = portal {
+            portal.await?;
+        }
         health.await?;
         anyhow::Ok(())
     };
@@ -223,11 +242,11 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))
 }
 
-async fn connect(settings: &Settings) -> anyhow::Result<Client> {
+async fn cluster(settings: &Settings) -> anyhow::Result<kube::Config> {
     let mut config = kubeconfig::config(settings.kubeconfig.as_deref(), settings.context.as_deref()).await?;
     // Longer than a watch lasts by the API server's own will: a dead connection is noticed, a quiet one is not cut.
     config.read_timeout = Some(Duration::from_secs(330));
-    Client::try_from(config).context("no connection to the API server")
+    Ok(config)
 }
 
 /// The Chart Store, as soon as its database can be reached; none if the process is told to end before.

@@ -2,20 +2,24 @@
 //!
 //! It reads the stores themselves, so it works where they can be reached, whether or not a controller runs.
 
-mod compare;
-mod image;
-mod manifests;
 mod report;
-mod side;
-mod sources;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::ValueEnum;
 
-use self::{compare::Difference, side::Side, sources::Sources};
-use super::output;
-use crate::{chart_store, image_harbor, release::ApplicationKey, settings::StoreSettings};
+use super::{output, renderer};
+use crate::{
+    chart_store,
+    comparison::{Side, Sources},
+    image_harbor,
+    overlay::renderer::Renderer,
+    release::ApplicationKey,
+    settings::StoreSettings,
+};
+
+/// How long a chart may take to be rendered.
+const RENDER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Show what is different between two versions or environments: values, objects, and image configuration
 ///
@@ -63,9 +67,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let charts = chart_store::open_existing(&args.stores).await?;
     let harbor = image_harbor::open(&args.stores).await?;
     let key = ApplicationKey::new(&args.namespace, &args.application);
-    let sources = Sources::new(charts, harbor, key.clone(), args.renderer.as_deref(), &args.kube_version)?;
-    let (a, b) = (sources.read(&args.a).await?, sources.read(&args.b).await?);
-    let difference = Difference::between(&key, &a, &b);
+    // A renderer that was named has to be there, the usual one need not.
+    let program = match args.renderer.as_deref() {
+        named @ Some(_) => Some(renderer::program(named)?),
+        None => renderer::found(),
+    };
+    let renderer = program.map(|program| Arc::new(Renderer::new(program, 1, RENDER_TIMEOUT)));
+    let sources = Sources::new(charts, harbor, key, renderer, args.kube_version.to_string());
+    let difference = sources.compare(&args.a, &args.b).await?;
     let text = match args.output {
         Format::Text => report::of(&difference),
         Format::Json => serde_json::to_string_pretty(&difference)?,

@@ -8,15 +8,13 @@ use anyhow::Context;
 
 use super::output;
 use crate::{
-    chart_store::{self, ChartStore, RenderedRecord},
-    image_harbor::{self, ImageHarbor, read_to_vec},
+    chart_store,
+    comparison::stored::{chart, rendered},
+    image_harbor,
     overlay::artifact,
-    release::{ApplicationKey, ReleaseRecord},
+    release::ApplicationKey,
     settings::StoreSettings,
 };
-
-/// The most that is read of one chart or overlay, in bytes: what the renderer makes at most.
-pub(super) const MAX_SIZE: u64 = 64 * 1024 * 1024;
 
 /// Write a stored chart, or what is rendered for an environment, to a file
 #[derive(Debug, clap::Args)]
@@ -82,41 +80,6 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// A release whose data was not given up.
-pub(super) async fn release(charts: &ChartStore, key: &ApplicationKey, version: &str) -> anyhow::Result<ReleaseRecord> {
-    let record = charts.release(key, version).await?.with_context(|| format!("{key} has no version {version}"))?;
-    if let Some(at) = record.purged_at {
-        anyhow::bail!("the data of {key} {version} was given up at {at}");
-    }
-    Ok(record)
-}
-
-/// The packaged chart of a release.
-pub(super) async fn chart(
-    harbor: &dyn ImageHarbor,
-    charts: &ChartStore,
-    key: &ApplicationKey,
-    version: &str,
-) -> anyhow::Result<Vec<u8>> {
-    let chart = release(charts, key, version).await?.chart;
-    let chart = chart.with_context(|| format!("the chart of {key} {version} is not published yet"))?;
-    // A small one lies with the record, a larger one in the Harbor.
-    match charts.chart_package(key, version).await? {
-        Some(package) => Ok(package.to_vec()),
-        None => Ok(read_to_vec(harbor, &chart.package, MAX_SIZE).await?),
-    }
-}
-
-/// What was rendered last for an environment.
-pub(super) async fn rendered(
-    charts: &ChartStore,
-    key: &ApplicationKey,
-    environment: &str,
-) -> anyhow::Result<RenderedRecord> {
-    let record = charts.environment(key, environment).await?.filter(|record| !record.removed);
-    record.and_then(|record| record.rendered).with_context(|| format!("nothing is rendered of {key} for {environment}"))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ mod diff;
 mod export;
 mod kubeconfig;
 mod lifecycle;
+mod openapi;
 mod output;
 mod plane;
 mod renderer;
@@ -37,6 +38,7 @@ enum Command {
     Export(Box<export::Args>),
     Viewport(Box<viewport::Args>),
     Crds(crds::Args),
+    Openapi(openapi::Args),
 }
 
 impl Cli {
@@ -60,6 +62,7 @@ impl Cli {
             Command::Export(args) => export::run(*args).await,
             Command::Viewport(args) => viewport::run(*args).await,
             Command::Crds(args) => crds::run(args),
+            Command::Openapi(args) => openapi::run(args),
         }
         .map(|()| ExitCode::SUCCESS)
     }

@@ -1,4 +1,20 @@
-//! The plane's own HTTP API; for now what the Viewport answers, read only.
+//! The plane's own HTTP API, and the application that people use it with.
+//!
+//! # The portal
+//!
+//! [`v1`] is the API, served with the application on an address of its own ([`Portal`]). Whoever uses it is signed in
+//! ([`sessions`]): with a Kubernetes token, which is passed on to the API server with all that is done, or with an
+//! identity provider ([`oidc`]), whose word is taken for who it is; the plane then acts as that user. Kubernetes RBAC
+//! alone decides what somebody may: what is an object is asked of the API server as the user, and what the Viewport
+//! holds is for those who may get the objects that it is the history of ([`access`]).
+//!
+//! Whatever changes something needs the session's token in a header ([`csrf`]); every answer tells browsers what never to
+//! do ([`frame`]); nobody may ask without end ([`pace`]). [`openapi`] documents it: the document and the router are made
+//! of one list ([`routes`]).
+//!
+//! # For the plane's own machine
+//!
+//! What the Viewport answers, read only and without credentials, for `orbit lifecycle` through a port-forward:
 //!
 //! | request, below `/api/v1alpha1/namespaces/{namespace}` | answer |
 //! | --- | --- |
@@ -17,23 +33,58 @@
 //! (RFC 9457): 400 for what cannot be understood, 403 from elsewhere, 404 for an application that has no history, 503
 //! while the Viewport is down.
 //!
-//! There are no credentials yet. So only requests from the plane's own machine to a loopback address are answered: what
-//! `kubectl port-forward` brings is, what a browser was lured into sending under another name is not. A server has to
-//! give the peer's address with each request (`into_make_service_with_connect_info::<SocketAddr>()`).
+//! Only requests from the plane's own machine to a loopback address are answered: what `kubectl port-forward` brings is,
+//! what a browser was lured into sending under another name is not. A server has to give the peer's address with each
+//! request (`into_make_service_with_connect_info::<SocketAddr>()`).
 
+mod access;
+pub mod assets;
+pub mod authority;
+mod csrf;
+mod extract;
+mod frame;
 mod loopback;
+pub mod oidc;
+mod pace;
 mod problem;
 mod reads;
+mod routes;
+mod sessions;
+mod v1;
+mod visitor;
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 
-use axum::{Router, middleware, routing::get};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use self::problem::Problem;
-use crate::viewport::Viewport;
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{any, get},
+};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
-/// Where the API begins.
+use self::{
+    access::Access,
+    assets::Assets,
+    authority::Cluster,
+    oidc::Provider,
+    pace::{Buckets, Rate},
+    problem::Problem,
+    sessions::{Cookie, Sessions},
+    v1::Way,
+};
+use crate::{
+    chart_store::ChartStore, comparison::Sources, digest::Digest, guesses::Guesses, image_harbor::ImageHarbor,
+    overlay::renderer::Renderer, registry::Registry, release::ApplicationKey, viewport::Viewport,
+};
+
+/// Where the API begins that answers the plane's own machine only.
 pub const ROOT: &str = "/api/v1alpha1";
 
 /// The routes below [`ROOT`].
@@ -53,4 +104,163 @@ pub fn router(viewport: Viewport) -> Router {
         .route(&format!("{ROOT}/{{*rest}}"), get(async || Problem::no_such_resource()))
         .layer(middleware::from_fn(loopback::only))
         .with_state(viewport)
+}
+
+/// Requests of one session: a page of the portal takes some dozen at once.
+const OF_SESSION: Rate = Rate { burst: 200, every: Duration::from_millis(25) };
+/// Requests without a session from one address: the application's files, and signing in.
+const OF_STRANGER: Rate = Rate { burst: 200, every: Duration::from_millis(50) };
+
+/// What a portal is made of.
+pub struct Parts {
+    /// The plane's history.
+    pub viewport: Viewport,
+    /// Where charts and overlays are, for comparing them.
+    pub stores: Stores,
+    /// Whose users sign in.
+    pub cluster: Arc<dyn Cluster>,
+    /// The API server as the plane asks it, for the names of namespaces.
+    pub plane: kube::Client,
+    /// The namespace that the plane is kept to.
+    pub namespace: Option<String>,
+    /// Whether browsers reach it by HTTPS.
+    pub secure: bool,
+    /// Whom people sign in with, besides with tokens.
+    pub provider: Option<Provider>,
+    /// The application's files.
+    pub assets: Assets,
+    /// Ends event streams, which never end by themselves.
+    pub shutdown: CancellationToken,
+}
+
+/// What is compared, and with what.
+pub struct Stores {
+    /// Releases and their charts.
+    pub charts: ChartStore,
+    /// Their bytes.
+    pub harbor: Arc<dyn ImageHarbor>,
+    /// What renders charts; without it their files are compared.
+    pub renderer: Option<Arc<Renderer>>,
+    /// The Kubernetes version that they are rendered for.
+    pub kube_version: String,
+}
+
+/// The portal. Cheap to clone.
+#[derive(Clone)]
+pub struct Portal(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    sessions: Sessions,
+    access: Access,
+    guesses: Guesses,
+    pace_of_sessions: Buckets<Digest>,
+    pace_of_strangers: Buckets<IpAddr>,
+}
+
+impl Portal {
+    /// A portal in which nobody is signed in yet.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Inner {
+            parts,
+            sessions: Sessions::default(),
+            access: Access::default(),
+            guesses: Guesses::default(),
+            pace_of_sessions: Buckets::new(OF_SESSION),
+            pace_of_strangers: Buckets::new(OF_STRANGER),
+        }))
+    }
+
+    fn viewport(&self) -> &Viewport {
+        &self.0.parts.viewport
+    }
+
+    /// What there is of an application to be compared.
+    fn sources(&self, key: ApplicationKey) -> Sources {
+        let Stores { charts, harbor, renderer, kube_version } = &self.0.parts.stores;
+        Sources::new(charts.clone(), harbor.clone(), key, renderer.clone(), kube_version.clone())
+    }
+
+    fn cluster(&self) -> &dyn Cluster {
+        self.0.parts.cluster.as_ref()
+    }
+
+    fn plane(&self) -> &kube::Client {
+        &self.0.parts.plane
+    }
+
+    fn namespace(&self) -> Option<&str> {
+        self.0.parts.namespace.as_deref()
+    }
+
+    fn cookie(&self) -> Cookie {
+        Cookie { secure: self.0.parts.secure }
+    }
+
+    fn assets(&self) -> &Assets {
+        &self.0.parts.assets
+    }
+
+    fn shutdown(&self) -> &CancellationToken {
+        &self.0.parts.shutdown
+    }
+
+    fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    fn access(&self) -> &Access {
+        &self.0.access
+    }
+
+    fn guesses(&self) -> &Guesses {
+        &self.0.guesses
+    }
+
+    fn pace_of_sessions(&self) -> &Buckets<Digest> {
+        &self.0.pace_of_sessions
+    }
+
+    fn pace_of_strangers(&self) -> &Buckets<IpAddr> {
+        &self.0.pace_of_strangers
+    }
+
+    fn provider(&self) -> Option<&Provider> {
+        self.0.parts.provider.as_ref()
+    }
+
+    /// The ways to sign in, the preferred one first.
+    fn ways(&self) -> Vec<Way> {
+        let provider = self.provider().map(|provider| Way::of(provider.settings(), oidc::START));
+        provider.into_iter().chain([Way::Token]).collect()
+    }
+
+    /// All that is served on the portal's address. Bytes of archives are taken as the registry takes them, from whoever
+    /// is signed in and has the upload's key.
+    pub fn router(self, registry: Registry) -> Router {
+        let signed_in = || middleware::from_fn_with_state(self.clone(), visitor::signed_in);
+        let open = v1::open().router().layer(middleware::from_fn(visitor::meant));
+        let api = v1::signed_in(routes::Routes::default())
+            .router()
+            .route(&format!("{}/{{*rest}}", v1::ROOT), any(v1::nothing))
+            .method_not_allowed_fallback(v1::not_allowed)
+            .layer(DefaultBodyLimit::max(extract::MAX_BODY))
+            .layer(signed_in());
+        let uploads = crate::registry::uploads(registry).layer(signed_in());
+        let document = get(async || axum::Json(openapi()));
+        open.merge(api)
+            .route(&format!("{}/openapi.json", v1::ROOT), document)
+            .merge(uploads)
+            .route(oidc::START, get(oidc::start))
+            .route(oidc::CALLBACK, get(oidc::callback))
+            .fallback(assets::serve)
+            .layer(middleware::from_fn_with_state(self.clone(), visitor::at_a_pace))
+            .layer(middleware::from_fn(frame::around))
+            .with_state(self)
+    }
+}
+
+/// The OpenAPI document of the API.
+pub fn openapi() -> Value {
+    v1::signed_in(v1::open()).openapi(|generator| generator.subschema_for::<Problem>().to_value())
 }

@@ -1,16 +1,20 @@
 //! Why a request is not answered: problem details (RFC 9457).
 
+use std::time::Duration;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{v1::conflict::Changed, visitor::Rejected};
 use crate::viewport::ViewportError;
 
 /// A problem, as `application/problem+json`. Its type is always `about:blank`: the status says all there is to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// The HTTP status.
     pub status: u16,
@@ -18,12 +22,22 @@ pub struct Problem {
     pub title: String,
     /// What is wrong, and what to do.
     pub detail: String,
+    /// With 412: where what was sent and what is there differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<Changed>,
+    /// Seconds after which to try again.
+    #[serde(skip)]
+    wait: Option<u64>,
+    /// Whether the API server no longer knows whoever is signed in.
+    #[serde(skip)]
+    ends_session: bool,
 }
 
 impl Problem {
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or_default().to_owned();
-        Self { status: status.as_u16(), title, detail: detail.into() }
+        let (changed, wait, ends_session) = (Vec::new(), None, false);
+        Self { status: status.as_u16(), title, detail: detail.into(), changed, wait, ends_session }
     }
 
     /// The request cannot be understood.
@@ -41,9 +55,96 @@ impl Problem {
         Self::not_found("there is nothing under this path")
     }
 
+    /// A method that is not answered here.
+    pub fn method_not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this cannot be done here: /api/v1/openapi.json says what can")
+    }
+
     /// Another method than GET.
     pub fn read_only() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "this can only be read: use GET")
+    }
+
+    /// The request is of another type than JSON.
+    pub fn unsupported_media_type() -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send JSON, with Content-Type: application/json")
+    }
+
+    /// The request is longer than it may be.
+    pub fn too_large(most: usize) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the request is longer than {most} bytes"))
+    }
+
+    /// Whoever it is may not do it.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// There is no session, whether or not there was one.
+    pub fn not_signed_in() -> Self {
+        Self::unauthorized("sign in first: POST /api/v1/session, or the portal's page /sign-in")
+    }
+
+    /// The credentials are not good.
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
+    /// Somebody sends too much.
+    pub fn too_many_requests(wait: Duration) -> Self {
+        let seconds = wait.as_secs_f32().ceil() as u64;
+        let detail = format!("too many requests: try again in {} s", seconds.max(1));
+        Self { wait: Some(seconds.max(1)), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
+    }
+
+    /// A session has too many event streams open.
+    pub fn too_many_streams() -> Self {
+        let detail = "this session watches in too many places at once: close some of the portal's pages";
+        Self { wait: Some(15), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
+    }
+
+    /// What is to be replaced has to be named with its version.
+    pub fn precondition_required() -> Self {
+        let detail = "say which version this replaces: send the ETag of the object that it was made from as If-Match";
+        Self::new(StatusCode::PRECONDITION_REQUIRED, detail)
+    }
+
+    /// Somebody else was there before.
+    pub fn changed_since(changed: Vec<Changed>) -> Self {
+        let detail = "somebody has changed this object since you read it; nothing was written. Read it again, and send what you want to stand with its new ETag";
+        Self { changed, ..Self::new(StatusCode::PRECONDITION_FAILED, detail) }
+    }
+
+    /// Something that the plane needs does not answer.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self { wait: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// What the API server says to a user, in its own words; its failures are the log's.
+    pub fn of_api_server(error: kube::Error) -> Self {
+        let kube::Error::Api(said) = error else {
+            tracing::warn!("the API server did not answer the portal: {error}");
+            return Self::unavailable("the API server does not answer: try again in a moment");
+        };
+        match StatusCode::from_u16(said.code) {
+            Ok(StatusCode::UNAUTHORIZED) => {
+                let detail = "the API server does not know you any more: sign in again";
+                Self { ends_session: true, ..Self::unauthorized(detail) }
+            }
+            // Of a page that is too old to go on from.
+            Ok(StatusCode::GONE) => Self::bad_request("continue is too old: begin without it"),
+            Ok(status) if status.is_client_error() => Self::new(status, said.message),
+            _ => {
+                tracing::warn!("the API server failed the portal: {}", said.message);
+                Self::unavailable("the API server does not answer: try again in a moment")
+            }
+        }
+    }
+
+    /// This program was built without the application.
+    pub fn without_application() -> Self {
+        let detail = "this orbit was built without the portal's application: build it with make portal, then orbit itself anew. The API is there: /api/v1/openapi.json";
+        Self::new(StatusCode::NOT_IMPLEMENTED, detail)
     }
 
     /// It comes from another machine, or was sent under another name.
@@ -61,20 +162,24 @@ impl From<ViewportError> for Problem {
         }
         // The log says which database and what it said; who asks need not know where it is.
         tracing::warn!("a question to the Viewport was not answered: {error}");
-        let detail =
-            "the Viewport does not answer: try again in a moment. What is recorded is safe, and releases go on";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        Self::unavailable(
+            "the Viewport does not answer: try again in a moment. What is recorded is safe, and releases go on",
+        )
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let (wait, ends_session) = (self.wait, self.ends_session);
         let mut response = (status, Json(self)).into_response();
+        if ends_session {
+            response.extensions_mut().insert(Rejected);
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        if let Some(seconds) = wait {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -38,7 +38,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    routing::{any, get, post},
+    routing::{MethodRouter, any, get, post},
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -169,18 +169,25 @@ impl Registry {
     }
 }
 
+/// The path of an upload session.
+const SESSION: &str = "/v2/{namespace}/{application}/blobs/uploads/{session}";
+
+fn session() -> MethodRouter<Registry> {
+    get(upload::status).patch(upload::append).put(upload::finish).delete(upload::cancel).fallback(upload::unsupported)
+}
+
+/// Upload sessions, and nothing else of `/v2`.
+pub fn uploads<S: Clone + Send + Sync + 'static>(registry: Registry) -> Router<S> {
+    Router::new().route(SESSION, session()).layer(DefaultBodyLimit::disable()).with_state(registry)
+}
+
 /// The routes under `/v2`.
 pub fn router(registry: Registry) -> Router {
-    let session = get(upload::status)
-        .patch(upload::append)
-        .put(upload::finish)
-        .delete(upload::cancel)
-        .fallback(upload::unsupported);
     let token = get(readers::issue_by_query).post(readers::issue_by_form).with_state(registry.readers().clone());
     Router::new()
         .route("/v2/{namespace}/{application}/blobs/uploads/", post(upload::start).fallback(upload::start))
         .route("/v2/{namespace}/{application}/blobs/uploads", post(upload::start).fallback(upload::start))
-        .route("/v2/{namespace}/{application}/blobs/uploads/{session}", session)
+        .route(SESSION, session())
         .route("/v2/token", token)
         .route("/v2/", any(reads::base))
         // Names have as many segments as they like, which no route can say.

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// An application of one tenant. Namespaces are tenants: nothing is looked up across them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApplicationKey {
     /// The tenant's Kubernetes namespace.

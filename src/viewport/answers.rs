@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::release::ClusterRef;
 
 /// One page of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Page<T> {
     /// What it lists.
     pub items: Vec<T>,
@@ -17,7 +18,7 @@ pub struct Page<T> {
 }
 
 /// The history of an application, and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Lifecycle {
     /// The tenant's namespace.
@@ -39,7 +40,7 @@ pub struct Lifecycle {
 }
 
 /// A release and what its user says of it. Times are RFC 3339 in UTC, digests `sha256:<hex>`, here as everywhere.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Release {
     /// The version.
@@ -75,7 +76,7 @@ pub struct Release {
 }
 
 /// An image of a release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Image {
     /// The container it is for.
@@ -89,7 +90,7 @@ pub struct Image {
 }
 
 /// What an environment runs of an application.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Environment {
     /// The application.
@@ -123,7 +124,7 @@ pub struct Environment {
 }
 
 /// A published rendering.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rendered {
     /// The version.
@@ -142,7 +143,7 @@ pub struct Rendered {
 }
 
 /// An image in a rendering.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RenderedImage {
     /// The reference as rendered.
@@ -155,7 +156,7 @@ pub struct RenderedImage {
 }
 
 /// One event of a journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LifecycleEvent {
     /// Its position in the application's journal, from 1.
@@ -188,7 +189,7 @@ pub struct LifecycleEvent {
 }
 
 /// An attempt to run an environment of an application in a cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Deployment {
     /// The application.
@@ -238,7 +239,7 @@ pub struct Deployment {
 }
 
 /// A place where an image is now: an environment of an application whose rendering runs it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Place {
     /// The application.
@@ -259,7 +260,7 @@ pub struct Place {
 }
 
 /// A release that holds an image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
     /// The application.
@@ -283,7 +284,7 @@ pub struct Holder {
 }
 
 /// An upload: who had what stored, and from where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Upload {
     /// The application.
@@ -307,4 +308,90 @@ pub struct Upload {
     /// When the object that asked for it was deleted last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<String>,
+}
+
+/// An application, and which version of it is where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Application {
+    /// Its name.
+    pub application: String,
+    /// Its environments, in the order of their names.
+    pub environments: Vec<ApplicationEnvironment>,
+    /// The release that was stored last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest: Option<String>,
+    /// Who answers for that release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+}
+
+/// An environment of an application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplicationEnvironment {
+    /// Its name.
+    pub environment: String,
+    /// The version that is selected; none where its overlay brings manifests of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Digest of what was rendered last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<String>,
+    /// The clusters that it is in or on its way to, in the order of their names.
+    pub clusters: Vec<Standing>,
+}
+
+/// How an environment stands in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Standing {
+    /// The cluster.
+    pub cluster: ClusterRef,
+    /// As in [`Deployment::state`].
+    pub state: String,
+    /// The version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Since when.
+    pub since: String,
+}
+
+/// An event of a namespace's journals.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEvent {
+    /// When.
+    pub at: String,
+    /// Who.
+    pub actor: String,
+    /// What: `stored`, `charted`, `selected`, … Newer programs may write others.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The application it is about.
+    pub application: String,
+    /// The version it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The environment it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// Digest of the release, the chart or the artifact it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Digest of the spec that caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec_digest: Option<String>,
+    /// What else there is to say, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Its position in the application's journal, from 1.
+    pub seq: i64,
+    /// Its identity.
+    pub id: String,
+    /// Its own hash.
+    pub hash: String,
+    /// The hash of the event before it; none for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prev_hash: Option<String>,
 }

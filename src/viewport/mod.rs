@@ -22,12 +22,12 @@ mod store;
 mod verify;
 
 pub use answers::{
-    Deployment, Environment, Holder, Image, Lifecycle, LifecycleEvent, Page, Place, Release, Rendered, RenderedImage,
-    Upload,
+    Application, ApplicationEnvironment, AuditEvent, Deployment, Environment, Holder, Image, Lifecycle, LifecycleEvent,
+    Page, Place, Release, Rendered, RenderedImage, Standing, Upload,
 };
 pub use error::ViewportError;
 pub use paging::{MAX_LIMIT, PageRequest};
 pub use projector::{Behind, Projector, ProjectorError, Status, behind};
-pub use queries::Clusters;
+pub use queries::{AuditFilter, Clusters};
 pub use store::{Cursor, Viewport, open};
 pub use verify::verify;

@@ -6,7 +6,7 @@
 
 /// The version of [`project`](super::project): what was projected by an older one is made anew. Raise it with every
 /// change of what an event becomes.
-pub const PROJECTION_VERSION: i64 = 4;
+pub const PROJECTION_VERSION: i64 = 5;
 
 /// A table.
 #[derive(Debug, PartialEq, Eq)]

@@ -45,6 +45,25 @@ true
 {{- end -}}
 {{- end -}}
 
+{{- /* Not empty when people sign in to the portal with an identity provider. */ -}}
+{{- define "orbit-plane.oidc" -}}
+{{- with .Values.portal -}}
+{{- if and .enabled .oidc.issuer -}}
+true
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The Secrets of the certificates that clients are shown. */ -}}
+{{- define "orbit-plane.tlsSecrets" -}}
+{{- $names := list -}}
+{{- with .Values.tls.secretName -}}{{- $names = append $names . -}}{{- end -}}
+{{- with .Values.portal -}}
+{{- if and .enabled .tls.secretName -}}{{- $names = append $names .tls.secretName -}}{{- end -}}
+{{- end -}}
+{{- $names | uniq | join ", " -}}
+{{- end -}}
+
 {{- /* The rule on pull secrets; its names bound what it lets read. */ -}}
 {{- define "orbit-plane.pullSecretsRule" -}}
 - apiGroups: [""]
@@ -105,3 +124,13 @@ true
 {{ include "orbit-plane.pullSecretsRule" . }}
 {{- end }}
 {{- end -}}
+
+{{- /* Whoever is something to the plane sees all of it. */ -}}
+{{- define "orbit-plane.look" }}
+- apiGroups: [orbit.k8or.io]
+  resources: [imageuploads, helmcharts, environmentoverlays, ephemeralclusters, deliveries]
+  verbs: [get, list, watch]
+- apiGroups: [orbit.k8or.io]
+  resources: [imageuploads/content, helmcharts/content, environmentoverlays/content]
+  verbs: [get]
+{{- end }}

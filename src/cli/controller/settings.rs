@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use serde::Deserialize;
 use url::Url;
 
-use super::tls_secret::SecretName;
+use super::{portal_settings::PortalSettings, tls_secret::SecretName};
 use crate::{cli::renderer, settings::StoreSettings};
 
 /// How log lines look.
@@ -50,6 +50,8 @@ pub struct Settings {
     /// Where clients reach --listen [default: http://ADDRESS, or https://ADDRESS with --tls-secret]
     #[arg(long, env = "ORBIT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<Url>,
+    #[command(flatten)]
+    pub portal: PortalSettings,
     /// Send clients that read blobs to the S3 bucket (never where their credentials would follow)
     #[arg(long, env = "ORBIT_S3_REDIRECT")]
     pub s3_redirect: bool,
@@ -102,6 +104,7 @@ impl Settings {
             health_listen: self.health_listen.or(other.health_listen),
             tls_secret: self.tls_secret.or(other.tls_secret),
             public_url: self.public_url.or(other.public_url),
+            portal: self.portal.or(other.portal),
             s3_redirect: self.s3_redirect || other.s3_redirect,
             skip_install: self.skip_install || other.skip_install,
             renderer: self.renderer.or(other.renderer),

@@ -1,12 +1,9 @@
 //! A difference for people.
 
-use super::{
-    compare::{Compared, Difference},
-    image::{ImageChange, Layer, Setting},
-    manifests::{Change, ChangeKind},
-    side::Side,
+use crate::{
+    cli::text::printable,
+    comparison::{Change, ChangeKind, Compared, Difference, ImageChange, Layer, Setting, Side},
 };
-use crate::cli::text::printable;
 
 /// The whole report: what is the same is said in a word.
 pub fn of(difference: &Difference) -> String {
@@ -87,11 +84,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        cli::diff::{
-            image::{Image, Inside},
-            manifests::{Documents, objects},
-            side::Content,
-        },
+        comparison::{Content, Documents, Image, Inside, objects},
         digest::Digest,
         release::ApplicationKey,
     };

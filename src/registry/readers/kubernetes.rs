@@ -9,8 +9,9 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Client, api::PostParams};
 
-use super::{FRESH, MAX_REMEMBERED, Secret, brief::Brief};
+use super::{FRESH, MAX_REMEMBERED, Secret};
 use crate::{
+    brief::Brief,
     digest::Digest,
     registry::repository::{Collection, Repository},
 };

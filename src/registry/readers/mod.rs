@@ -9,12 +9,10 @@
 //! Answers of the API server are kept for ten seconds. Whoever guesses is slowed down by address, and that is all that
 //! guessing gains: an answer tells nothing of what is stored to those who may not read it.
 
-mod brief;
 mod challenge;
 mod credentials;
 mod denial;
 mod endpoint;
-mod guesses;
 mod kubernetes;
 mod robots;
 #[cfg(test)]
@@ -31,9 +29,7 @@ use axum::http::HeaderMap;
 use url::Url;
 
 use self::{
-    brief::Brief,
     challenge::Challenger,
-    guesses::Guesses,
     kubernetes::{Kubernetes, User},
     tokens::{Tokens, Verdict},
 };
@@ -44,7 +40,7 @@ pub use self::{
     robots::{Access, ROBOT_PREFIX, Robots},
 };
 use super::repository::Repository;
-use crate::digest::Digest;
+use crate::{brief::Brief, digest::Digest, guesses::Guesses};
 
 /// How long an answer of the API server stands.
 const FRESH: Duration = Duration::from_secs(10);

@@ -258,15 +258,6 @@ mod tests {
     use super::*;
     use crate::{settings::StoreSettings, viewport};
 
-    /// How SQLite goes about it, a line each step.
-    async fn plan(viewport: &Viewport, mut select: Select) -> String {
-        select.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
-        let mut lease = viewport.database.lease().await.unwrap();
-        let steps = select.fetch_as(&viewport.database, &mut lease, |row| text(row, "detail")).await.unwrap();
-        lease.done();
-        steps.join("\n")
-    }
-
     #[tokio::test]
     async fn every_answer_begins_where_an_index_leads() {
         let directory = tempfile::tempdir().unwrap();
@@ -320,7 +311,7 @@ mod tests {
                 false,
             ),
         ] {
-            let plan = plan(&viewport, select).await;
+            let plan = select.plan(&viewport.database).await;
             assert!(plan.contains(enters) && !plan.contains("SCAN deployment"), "{enters}\n{plan}");
             assert_eq!(plan.contains("ORDER BY"), sorts, "{enters}\n{plan}");
         }

@@ -1,11 +1,14 @@
 //! What can be asked of the Viewport. Every question is about one namespace: namespaces are tenants.
 
+mod audit;
 mod deployments;
 mod environments;
 mod images;
 mod lifecycle;
+mod matrix;
 mod uploads;
 
+pub use audit::AuditFilter;
 pub use deployments::Clusters;
 
 use std::collections::BTreeMap;
@@ -91,6 +94,18 @@ impl Select {
     ) -> Result<Vec<T>, ViewportError> {
         let rows = self.fetch(database, connection).await?;
         rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| database.failed(&error))
+    }
+}
+
+#[cfg(test)]
+impl Select {
+    /// How SQLite goes about it, a line each step.
+    async fn plan(mut self, database: &Database) -> String {
+        self.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
+        let mut lease = database.lease().await.unwrap();
+        let steps = self.fetch_as(database, &mut lease, |row| text(row, "detail")).await.unwrap();
+        lease.done();
+        steps.join("\n")
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -13,7 +14,7 @@ use super::{
 use crate::release::ApplicationKey;
 
 /// How two sides of an application differ.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Difference {
     /// The application.
@@ -34,7 +35,7 @@ pub struct Difference {
 }
 
 /// A side, and what it turned out to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Compared {
     /// What was asked for.
@@ -46,7 +47,7 @@ pub struct Compared {
 }
 
 /// One aspect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Section<T> {
     /// What is different.
@@ -138,7 +139,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cli::diff::manifests::Documents;
+    use crate::comparison::manifests::Documents;
 
     fn content(values: Value) -> Content {
         Content {

@@ -1,21 +1,21 @@
 //! Reading what there is to know of a side.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
 use super::{
-    compare::laid_over,
+    compare::{Difference, laid_over},
     image::{self, Image},
     manifests::{self, Documents},
     side::{Content, Side},
+    stored,
 };
 use crate::{
     api::{Kustomize, OverlayImage},
     chart_store::{ChartStore, Event, Fact, SpecText},
-    cli::{export, renderer},
     digest::Digest,
     image_harbor::{ImageHarbor, read_to_vec},
     overlay::{
@@ -26,8 +26,6 @@ use crate::{
     tgz,
 };
 
-/// How long a chart may take to be rendered.
-const RENDER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Events that are read at once.
 const EVENTS: usize = 500;
 
@@ -36,29 +34,30 @@ pub struct Sources {
     charts: ChartStore,
     harbor: Arc<dyn ImageHarbor>,
     key: ApplicationKey,
-    renderer: Option<Renderer>,
+    renderer: Option<Arc<Renderer>>,
     kube_version: String,
 }
 
 impl Sources {
-    /// What the stores hold of an application. A renderer that was named has to be there, the usual one need not.
+    /// What the stores hold of an application. Without a renderer the files of charts are compared.
     pub fn new(
         charts: ChartStore,
         harbor: Arc<dyn ImageHarbor>,
         key: ApplicationKey,
-        named: Option<&Path>,
-        kube_version: &semver::Version,
-    ) -> anyhow::Result<Self> {
-        let program = match named {
-            Some(_) => Some(renderer::program(named)?),
-            None => renderer::found(),
-        };
-        let renderer = program.map(|program| Renderer::new(program, 1, RENDER_TIMEOUT));
-        Ok(Self { charts, harbor, key, renderer, kube_version: kube_version.to_string() })
+        renderer: Option<Arc<Renderer>>,
+        kube_version: String,
+    ) -> Self {
+        Self { charts, harbor, key, renderer, kube_version }
+    }
+
+    /// How `b` differs from `a`.
+    pub async fn compare(&self, a: &Side, b: &Side) -> anyhow::Result<Difference> {
+        let (a, b) = (self.read(a).await?, self.read(b).await?);
+        Ok(Difference::between(&self.key, &a, &b))
     }
 
     /// All that is known of a side.
-    pub async fn read(&self, side: &Side) -> anyhow::Result<Content> {
+    async fn read(&self, side: &Side) -> anyhow::Result<Content> {
         match side {
             Side::Version(version) => self.version(side, version).await,
             Side::Environment(environment) => self.environment(side, environment).await,
@@ -66,7 +65,7 @@ impl Sources {
     }
 
     async fn version(&self, side: &Side, version: &str) -> anyhow::Result<Content> {
-        let release = export::release(&self.charts, &self.key, version).await?.release;
+        let release = stored::release(&self.charts, &self.key, version).await?.release;
         let (package, files) = self.chart(version).await?;
         let mut images = BTreeMap::new();
         for image in &release.images {
@@ -83,7 +82,7 @@ impl Sources {
     }
 
     async fn environment(&self, side: &Side, environment: &str) -> anyhow::Result<Content> {
-        let rendered = export::rendered(&self.charts, &self.key, environment).await?;
+        let rendered = stored::rendered(&self.charts, &self.key, environment).await?;
         let yaml = String::from_utf8(artifact::final_yaml(self.harbor.as_ref(), &rendered.artifact).await?)?;
         let objects = manifests::objects(&yaml).context("the rendered manifests cannot be read")?;
         let release = match &rendered.version {
@@ -116,8 +115,8 @@ impl Sources {
 
     /// The chart of a version, packaged, and its files.
     async fn chart(&self, version: &str) -> anyhow::Result<(Vec<u8>, BTreeMap<String, String>)> {
-        let package = export::chart(self.harbor.as_ref(), &self.charts, &self.key, version).await?;
-        let files = tgz::unpack(&package, export::MAX_SIZE)
+        let package = stored::chart(self.harbor.as_ref(), &self.charts, &self.key, version).await?;
+        let files = tgz::unpack(&package, stored::MAX_SIZE)
             .with_context(|| format!("the chart of version {version} cannot be unpacked"))?;
         let text = |(path, bytes): (String, Vec<u8>)| {
             // All lies in a folder that is named like the chart.
@@ -182,7 +181,7 @@ impl Sources {
     async fn text(&self, spec: &SpecText) -> anyhow::Result<Vec<u8>> {
         match &spec.text {
             Some(text) => Ok(text.clone().into_bytes()),
-            None => Ok(read_to_vec(self.harbor.as_ref(), &spec.digest, export::MAX_SIZE).await?),
+            None => Ok(read_to_vec(self.harbor.as_ref(), &spec.digest, stored::MAX_SIZE).await?),
         }
     }
 }

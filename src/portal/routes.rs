@@ -1,0 +1,283 @@
+//! The requests that are answered, each with what is documented of it: one and the same list makes the router and the
+//! OpenAPI document, so that neither knows what the other does not.
+
+use axum::{Router, handler::Handler, http::Method, routing::MethodFilter};
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::Portal;
+
+/// Requests with what is documented of them.
+pub struct Routes {
+    router: Router<Portal>,
+    document: Document,
+}
+
+/// What is documented of one request.
+#[derive(Default)]
+pub struct Operation {
+    id: &'static str,
+    tag: &'static str,
+    summary: &'static str,
+    description: &'static str,
+    names: Vec<(&'static str, fn(&mut SchemaGenerator) -> Value)>,
+    query: Option<fn(&mut SchemaGenerator) -> Value>,
+    headers: Vec<(&'static str, &'static str, bool)>,
+    body: Option<fn(&mut SchemaGenerator) -> Value>,
+    answers: Vec<(u16, &'static str, Option<Content>)>,
+    problems: Vec<(u16, &'static str)>,
+    open: bool,
+}
+
+struct Content {
+    media_type: &'static str,
+    schema: fn(&mut SchemaGenerator) -> Value,
+    etag: bool,
+}
+
+fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
+    generator.subschema_for::<T>().to_value()
+}
+
+fn inline<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
+    T::json_schema(generator).to_value()
+}
+
+/// A request, by the name that clients call it by.
+pub fn operation(tag: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation { id, tag, summary, ..Operation::default() }
+}
+
+impl Operation {
+    /// What else there is to say.
+    pub fn describe(self, description: &'static str) -> Self {
+        Self { description, ..self }
+    }
+
+    /// A name in its path is one of these.
+    pub fn names<T: JsonSchema>(mut self, name: &'static str) -> Self {
+        self.names.push((name, schema::<T>));
+        self
+    }
+
+    /// It takes these parameters after the question mark.
+    pub fn query<T: JsonSchema>(self) -> Self {
+        Self { query: Some(inline::<T>), ..self }
+    }
+
+    /// It takes this header.
+    pub fn header(mut self, name: &'static str, description: &'static str, required: bool) -> Self {
+        self.headers.push((name, description, required));
+        self
+    }
+
+    /// It takes this as JSON.
+    pub fn body<T: JsonSchema>(self) -> Self {
+        Self { body: Some(schema::<T>), ..self }
+    }
+
+    /// It answers this as JSON.
+    pub fn answers<T: JsonSchema>(mut self, status: u16, description: &'static str) -> Self {
+        let content = Content { media_type: "application/json", schema: schema::<T>, etag: false };
+        self.answers.push((status, description, Some(content)));
+        self
+    }
+
+    /// It answers this as JSON, with an `ETag`.
+    pub fn answers_tagged<T: JsonSchema>(mut self, status: u16, description: &'static str) -> Self {
+        let content = Content { media_type: "application/json", schema: schema::<T>, etag: true };
+        self.answers.push((status, description, Some(content)));
+        self
+    }
+
+    /// It answers something else than JSON, each piece of which is this.
+    pub fn streams<T: JsonSchema>(mut self, media_type: &'static str, description: &'static str) -> Self {
+        self.answers.push((200, description, Some(Content { media_type, schema: schema::<T>, etag: false })));
+        self
+    }
+
+    /// It answers with nothing but a status.
+    pub fn answers_nothing(mut self, status: u16, description: &'static str) -> Self {
+        self.answers.push((status, description, None));
+        self
+    }
+
+    /// A problem that is its own.
+    pub fn problem(mut self, status: u16, description: &'static str) -> Self {
+        self.problems.push((status, description));
+        self
+    }
+
+    /// Nobody has to be signed in for it.
+    pub fn open(self) -> Self {
+        Self { open: true, ..self }
+    }
+}
+
+struct Document {
+    generator: SchemaGenerator,
+    paths: Map<String, Value>,
+}
+
+impl Default for Routes {
+    fn default() -> Self {
+        let settings = SchemaSettings::draft2020_12().with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+            settings.meta_schema = None;
+        });
+        let document = Document { generator: settings.into_generator(), paths: Map::new() };
+        Self { router: Router::new(), document }
+    }
+}
+
+impl Routes {
+    /// Answers one more request.
+    ///
+    /// # Panics
+    /// If the method is none that can be routed, which is a defect of the caller.
+    pub fn on<H, T>(mut self, method: &Method, path: &str, operation: &Operation, handler: H) -> Self
+    where
+        H: Handler<T, Portal>,
+        T: 'static,
+    {
+        let filter = MethodFilter::try_from(method.clone()).expect("a method that is routed");
+        self.router = self.router.route(path, axum::routing::on(filter, handler));
+        self.document.add(method, path, operation);
+        self
+    }
+
+    /// Documents a type that no request names.
+    pub fn also<T: JsonSchema>(mut self) -> Self {
+        self.document.generator.subschema_for::<T>();
+        self
+    }
+
+    /// The router.
+    pub fn router(self) -> Router<Portal> {
+        self.router
+    }
+
+    /// The OpenAPI 3.1 document of all that are given.
+    pub fn openapi(self, problem: fn(&mut SchemaGenerator) -> Value) -> Value {
+        let Document { mut generator, paths } = self.document;
+        let problem = problem(&mut generator);
+        json!({
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Orbit Plane",
+                "version": env!("CARGO_PKG_VERSION"),
+                "description": DESCRIPTION,
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            },
+            "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
+            "security": [{"session": []}],
+            "paths": paths,
+            "components": {
+                "schemas": generator.take_definitions(true),
+                "responses": {"Problem": {
+                    "description": "Why it is not answered (RFC 9457)",
+                    "content": {"application/problem+json": {"schema": problem}},
+                }},
+                "securitySchemes": {"session": {
+                    "type": "apiKey", "in": "cookie", "name": "__Host-orbit",
+                    "description": "The session's cookie; plain `orbit` where the portal is served without TLS on loopback",
+                }},
+            },
+        })
+    }
+}
+
+const DESCRIPTION: &str = "What the portal serves. All of it takes a session but what says otherwise; whatever changes \
+something takes the header X-Orbit-CSRF with the session's token. Kubernetes RBAC decides what a user may. Lists take \
+`limit` and `continue`. Every answer has an X-Request-Id.";
+
+impl Document {
+    fn add(&mut self, method: &Method, path: &str, operation: &Operation) {
+        let names = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+        let mut parameters = Vec::new();
+        for name in names {
+            let one_of = operation.names.iter().find(|(one, _)| *one == name);
+            let schema = one_of.map_or_else(|| json!({"type": "string"}), |(_, schema)| schema(&mut self.generator));
+            parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
+        }
+        if let Some(query) = operation.query {
+            parameters.extend(in_query(&query(&mut self.generator)));
+        }
+        let mut headers = operation.headers.clone();
+        if !operation.open && !method.is_safe() {
+            headers.push(("X-Orbit-CSRF", "The session's token", true));
+        }
+        for (name, description, required) in headers {
+            let schema = json!({"type": "string"});
+            parameters.push(json!({
+                "name": name, "in": "header", "required": required, "description": description, "schema": schema,
+            }));
+        }
+        let mut responses = Map::new();
+        for (status, description, content) in &operation.answers {
+            let mut response = json!({"description": description});
+            if let Some(content) = content {
+                let schema = (content.schema)(&mut self.generator);
+                response["content"] = json!({content.media_type: {"schema": schema}});
+                if content.etag {
+                    let description = "The object's resourceVersion, in quotes";
+                    response["headers"] = json!({"ETag": {"description": description, "schema": {"type": "string"}}});
+                }
+            }
+            // Several media types of one status are one response.
+            match responses.get_mut(&status.to_string()) {
+                Some(known) => merge(&mut known["content"], &response["content"]),
+                None => drop(responses.insert(status.to_string(), response)),
+            }
+        }
+        for (status, description) in &operation.problems {
+            let mut problem = json!({"$ref": "#/components/responses/Problem"});
+            problem["description"] = json!(description);
+            responses.insert(status.to_string(), problem);
+        }
+        responses.insert("default".to_owned(), json!({"$ref": "#/components/responses/Problem"}));
+        let mut documented = json!({
+            "operationId": operation.id,
+            "tags": [operation.tag],
+            "summary": operation.summary,
+            "parameters": parameters,
+            "responses": responses,
+        });
+        if !operation.description.is_empty() {
+            documented["description"] = json!(operation.description);
+        }
+        if let Some(body) = operation.body {
+            let schema = body(&mut self.generator);
+            documented["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": schema}}});
+        }
+        if operation.open {
+            documented["security"] = json!([]);
+        }
+        let path = self.paths.entry(path).or_insert_with(|| json!({}));
+        path[method.as_str().to_ascii_lowercase()] = documented;
+    }
+}
+
+fn merge(known: &mut Value, more: &Value) {
+    if let (Some(known), Some(more)) = (known.as_object_mut(), more.as_object()) {
+        known.extend(more.clone());
+    }
+}
+
+/// The properties of a schema as parameters.
+fn in_query(schema: &Value) -> Vec<Value> {
+    let required: Vec<&Value> = schema["required"].as_array().into_iter().flatten().collect();
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    properties
+        .map(|(name, schema)| {
+            let mut schema = schema.clone();
+            let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
+            let required = required.iter().any(|one| *one == name);
+            let mut parameter = json!({"name": name, "in": "query", "required": required, "schema": schema});
+            if let Some(description) = description {
+                parameter["description"] = description;
+            }
+            parameter
+        })
+        .collect()
+}

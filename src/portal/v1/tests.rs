@@ -1,0 +1,551 @@
+//! The portal in process: every route with every kind of credentials, on an embedded Viewport and a cluster of few words.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{HeaderMap, Method, Request, StatusCode, header},
+};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::{
+    api::{SelectionReason, Workload},
+    chart_store::{ChartStore, Deployment, DeploymentState, Entry, Fact, SessionState, SqliteTable, UploadSession},
+    digest::Digest,
+    image_harbor::LocalHarbor,
+    portal::{
+        Parts, Portal, Stores,
+        assets::Assets,
+        oidc::Provider,
+        testing::{FakeCluster, MARIA, NOBODY, VERA, nobodys_client},
+    },
+    registry::{self, Registry, readers},
+    release::{ApplicationKey, ClusterRef, Release},
+    settings::StoreSettings,
+    viewport::{self, Projector},
+};
+
+const OVERLAYS: &str = "/api/v1/namespaces/shop/objects/environmentoverlays";
+const OVERLAY: &str = "/api/v1/namespaces/shop/objects/environmentoverlays/web.dev";
+const UPLOAD_KEY: &str = "an-upload-key";
+const UPLOAD: &str = "/v2/shop/web/blobs/uploads/0c9e4a2e-6d0f-4c4e-b6d5-1f7d3f1f1a11";
+
+pub struct Bench {
+    router: Router,
+    pub cluster: Arc<FakeCluster>,
+    _completed: mpsc::Receiver<ApplicationKey>,
+    _directory: tempfile::TempDir,
+}
+
+/// Somebody's browser.
+#[derive(Clone, Default)]
+pub struct Browser {
+    pub cookie: String,
+    pub csrf: String,
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name}: {self:?}")).to_str().unwrap()
+    }
+}
+
+impl Bench {
+    /// shop/web in two versions, of which prod runs the first in one cluster.
+    async fn new() -> Self {
+        Self::with(None).await
+    }
+
+    /// The same, with an identity provider.
+    pub async fn with(provider: Option<Provider>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let table = SqliteTable::open(directory.path()).await.unwrap();
+        let store = ChartStore::on("orbit", Arc::new(table)).unwrap();
+        let mut facts: Vec<Fact> = ["1.0.0", "1.1.0"]
+            .map(|version| Fact::Stored {
+                release: Release::new("web", version, Vec::new(), [].into(), Workload::default()),
+            })
+            .into();
+        facts.push(Fact::Selected {
+            environment: "prod".into(),
+            version: "1.0.0".into(),
+            chart_digest: Digest::of("chart"),
+            reason: SelectionReason::Pinned,
+        });
+        facts.push(Fact::Deployment(Deployment {
+            environment: "prod".into(),
+            cluster: ClusterRef::new("fleet", "eu-1", "uid"),
+            version: Some("1.0.0".into()),
+            artifact: Digest::of("artifact"),
+            images: Vec::new(),
+            state: DeploymentState::Healthy,
+            inventory: None,
+            detail: None,
+            attempt: 0,
+            replaces: None,
+        }));
+        for (actor, fact) in ["maria", "jonas", "jonas", "orbit-plane"].into_iter().zip(facts) {
+            let entry = Entry { actor: actor.into(), fact, spec: None, chart_package: None };
+            store.record(&ApplicationKey::new("shop", "web"), entry).await.unwrap();
+        }
+        let archive = UploadSession {
+            id: UPLOAD.rsplit('/').next().unwrap().into(),
+            key: ApplicationKey::new("shop", "web"),
+            expected: Digest::of("hello"),
+            size: 5,
+            key_hash: Digest::of(UPLOAD_KEY),
+            offset: 0,
+            state: SessionState::Open,
+            expires_at: jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1),
+        };
+        store.open_session(&archive).await.unwrap();
+        let settings = StoreSettings { data_dir: Some(directory.path().to_owned()), ..StoreSettings::default() };
+        let viewport = viewport::open(&settings).unwrap();
+        Projector::new(store.clone(), viewport.clone()).catch_up().await.unwrap();
+        let harbor = Arc::new(LocalHarbor::open(directory.path()).await.unwrap());
+        let (sender, completed) = mpsc::channel(16);
+        let readers = Arc::new(readers::testing::Cluster::default()).readers();
+        let stores =
+            Stores { charts: store.clone(), harbor: harbor.clone(), renderer: None, kube_version: "1.36.0".into() };
+        let registry = Registry::new(harbor, store, sender, readers, None, registry::Limits::default());
+        let cluster = Arc::new(FakeCluster::default());
+        let portal = Portal::new(Parts {
+            viewport,
+            stores,
+            cluster: cluster.clone(),
+            plane: nobodys_client(),
+            namespace: Some("shop".into()),
+            secure: true,
+            provider,
+            assets: Assets::of([("index.html", b"__ORBIT_NONCE__".as_slice())]),
+            shutdown: CancellationToken::new(),
+        });
+        Self { router: portal.router(registry), cluster, _completed: completed, _directory: directory }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let mut request = request;
+        request.extensions_mut().insert(ConnectInfo("192.0.2.1:40000".parse::<SocketAddr>().unwrap()));
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let bytes = axum::body::to_bytes(body, 1 << 22).await.unwrap();
+        let answer =
+            Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() };
+        for name in ["x-request-id", "content-security-policy", "cross-origin-opener-policy"] {
+            assert!(answer.headers.contains_key(name), "{name}: {answer:?}");
+        }
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+        answer
+    }
+
+    async fn sign_in(&self, token: &str) -> Browser {
+        let answer = self.send(signing_in(token, &Browser::default())).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        browser(&answer)
+    }
+
+    pub async fn get(&self, browser: &Browser, path: &str) -> Answer {
+        self.send(browser.request(&Method::GET, path).body(Body::empty()).unwrap()).await
+    }
+
+    async fn write(&self, browser: &Browser, method: &Method, path: &str, tag: Option<&str>, body: &Value) -> Answer {
+        let request = browser.request(method, path).header(header::CONTENT_TYPE, "application/json");
+        let request = match tag {
+            Some(tag) => request.header(header::IF_MATCH, tag),
+            None => request,
+        };
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+}
+
+fn signing_in(token: &str, browser: &Browser) -> Request<Body> {
+    let request = Request::post("/api/v1/session").header(header::CONTENT_TYPE, "application/json");
+    let request = request.header(header::COOKIE, &browser.cookie).header("sec-fetch-site", "same-origin");
+    request.body(Body::from(json!({"token": token}).to_string())).unwrap()
+}
+
+fn browser(answer: &Answer) -> Browser {
+    let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
+    Browser { cookie, csrf: answer.json()["csrfToken"].as_str().unwrap().to_owned() }
+}
+
+impl Browser {
+    fn request(&self, method: &Method, path: &str) -> axum::http::request::Builder {
+        let request = Request::builder().method(method).uri(path);
+        request.header(header::COOKIE, &self.cookie).header("x-orbit-csrf", &self.csrf)
+    }
+}
+
+fn overlay(replicas: u32) -> Value {
+    json!({"metadata": {"name": "web.dev"}, "spec": {"application": "web", "values": {"replicas": replicas}}})
+}
+
+/// Every route with what it answers nobody, somebody who may nothing, a viewer and a developer; and of somewhere else,
+/// the developer.
+#[tokio::test]
+async fn every_route_asks_who_it_is_and_what_they_may() {
+    let bench = Bench::new().await;
+    let (nobody, vera, maria) = (bench.sign_in(NOBODY).await, bench.sign_in(VERA).await, bench.sign_in(MARIA).await);
+    assert_eq!(bench.write(&maria, &Method::POST, OVERLAYS, None, &overlay(1)).await.status, StatusCode::CREATED);
+    let digest = Digest::of("image");
+    let mut routes: Vec<(Method, String, [u16; 3])> = [
+        "/applications",
+        "/applications/web/lifecycle",
+        &format!("/images/{digest}"),
+        &format!("/images/{digest}/releases"),
+        &format!("/images/{digest}/deployments"),
+        "/clusters",
+        "/clusters/fleet/eu-1",
+        "/environments/prod",
+        "/uploads",
+        "/audit",
+        "/audit?format=csv",
+        "/objects/environmentoverlays",
+        "/objects/environmentoverlays/web.dev",
+    ]
+    .map(|path| (Method::GET, format!("/api/v1/namespaces/shop{path}"), [403, 200, 200]))
+    .into();
+    for (method, path, expected) in [
+        (Method::GET, "/api/v1/session", [200, 200, 200]),
+        (Method::GET, "/api/v1/namespaces", [200, 200, 200]),
+        (Method::GET, "/api/v1/nowhere", [404, 404, 404]),
+        (Method::GET, "/api/v1/namespaces/shop/objects/secrets", [404, 404, 404]),
+        (Method::GET, "/api/v1/namespaces/shop/objects/imageuploads/none", [403, 404, 404]),
+        (Method::PATCH, "/api/v1/session", [405, 405, 405]),
+        (Method::POST, "/api/v1/namespaces/shop/objects/environmentoverlays?dryRun=true", [403, 403, 409]),
+        (Method::PUT, "/api/v1/namespaces/shop/objects/environmentoverlays/web.dev?dryRun=true", [403, 403, 200]),
+        (Method::DELETE, "/api/v1/namespaces/shop/objects/environmentoverlays/web.dev?dryRun=true", [403, 403, 202]),
+        // What opens it is the upload's key, which none of these have.
+        (Method::GET, UPLOAD, [401, 401, 401]),
+        (Method::PATCH, UPLOAD, [401, 401, 401]),
+    ] {
+        routes.push((method, path.to_owned(), expected));
+    }
+    let known: Vec<String> = crate::portal::openapi()["paths"].as_object().unwrap().keys().cloned().collect();
+    for path in &known {
+        let shape = |path: &str| path.split('?').next().unwrap().split('/').count();
+        let tried = routes.iter().any(|(_, tried, _)| shape(tried) == shape(path));
+        assert!(tried || path.ends_with("/sign-in"), "{path} is not tried");
+    }
+    let tag = bench.get(&maria, OVERLAY).await.header("etag").to_owned();
+    for (method, path, expected) in routes {
+        let of = |browser: Browser, path: String| {
+            let (bench, method, tag) = (&bench, method.clone(), tag.clone());
+            async move {
+                let answer = match method {
+                    Method::GET => bench.get(&browser, &path).await,
+                    _ => bench.write(&browser, &method, &path, Some(&tag), &overlay(2)).await,
+                };
+                let is_registrys = path.starts_with("/v2/") && answer.text.contains("errors");
+                if !answer.status.is_success() && !is_registrys {
+                    assert_eq!(answer.header("content-type"), "application/problem+json", "{path}: {answer:?}");
+                    assert_eq!(answer.json()["status"], answer.status.as_u16());
+                }
+                answer.status.as_u16()
+            }
+        };
+        for (stranger, who) in [
+            (Browser::default(), "no session"),
+            (Browser { cookie: "__Host-orbit=guessed".into(), csrf: maria.csrf.clone() }, "a session that never was"),
+            (Browser { cookie: maria.cookie.replace("__Host-", ""), csrf: maria.csrf.clone() }, "another cookie"),
+        ] {
+            assert_eq!(of(stranger, path.clone()).await, 401, "{method} {path} with {who}");
+        }
+        for (browser, expected) in [&nobody, &vera, &maria].into_iter().zip(expected) {
+            assert_eq!(of(browser.clone(), path.clone()).await, expected, "{method} {path} of {}", browser.cookie);
+        }
+        if path.contains("/namespaces/shop/") && expected[2] < 300 {
+            let elsewhere = path.replace("/namespaces/shop/", "/namespaces/bank/");
+            assert_eq!(of(maria.clone(), elsewhere.clone()).await, 403, "{method} {elsewhere}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_changes_something_has_to_be_meant() {
+    let bench = Bench::new().await;
+    let (maria, other) = (bench.sign_in(MARIA).await, bench.sign_in(MARIA).await);
+    for (csrf, site) in [
+        ("", None),
+        (other.csrf.as_str(), None),
+        (maria.csrf.as_str(), Some("cross-site")),
+        (maria.csrf.as_str(), Some("none")),
+    ] {
+        let browser = Browser { cookie: maria.cookie.clone(), csrf: csrf.to_owned() };
+        for (method, path) in [
+            (Method::POST, OVERLAYS),
+            (Method::DELETE, OVERLAY),
+            (Method::DELETE, "/api/v1/session"),
+            (Method::PATCH, UPLOAD),
+        ] {
+            let request = browser.request(&method, path).header(header::CONTENT_TYPE, "application/json");
+            let request = site.into_iter().fold(request, |request, site| request.header("sec-fetch-site", site));
+            let answer = bench.send(request.body(Body::from(overlay(1).to_string())).unwrap()).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{method} {path} {csrf:?} {site:?}");
+        }
+    }
+    assert!(!bench.cluster.asked().iter().any(|asked| asked.contains("POST /apis/orbit")), "nothing came through");
+    // Signing somebody in under another name is as bad.
+    for (kind, site) in [("text/plain", "same-origin"), ("application/json", "cross-site")] {
+        let request =
+            Request::post("/api/v1/session").header(header::CONTENT_TYPE, kind).header("sec-fetch-site", site);
+        let answer = bench.send(request.body(Body::from(json!({"token": MARIA}).to_string())).unwrap()).await;
+        assert_eq!((answer.status, answer.headers.get("set-cookie")), (StatusCode::FORBIDDEN, None));
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_of_one_sign_in() {
+    let bench = Bench::new().await;
+    // An id that somebody planted is not taken over, nor is one that was.
+    let planted = Browser { cookie: "__Host-orbit=planted".into(), csrf: String::new() };
+    let first = browser(&bench.send(signing_in(VERA, &planted)).await);
+    assert_ne!(first.cookie, planted.cookie);
+    let answer = bench.send(signing_in(MARIA, &first)).await;
+    let second = browser(&answer);
+    assert_ne!(second.cookie, first.cookie);
+    assert_eq!(bench.get(&first, "/api/v1/session").await.status, StatusCode::UNAUTHORIZED);
+    let shown = bench.get(&second, "/api/v1/session").await.json();
+    assert_eq!((&shown["user"]["name"], &shown["user"]["groups"][0]), (&json!("maria"), &json!("people")));
+    assert!(!answer.text.contains(MARIA) && !shown.to_string().contains(MARIA), "the token is not told");
+    let set = answer.header("set-cookie");
+    assert!(set.contains("HttpOnly") && set.contains("Secure") && set.contains("SameSite=Lax"), "{set}");
+
+    assert_eq!(
+        bench.write(&second, &Method::DELETE, "/api/v1/session", None, &Value::Null).await.status,
+        StatusCode::NO_CONTENT
+    );
+    let ended = bench.get(&second, "/api/v1/session").await;
+    let never = bench.get(&Browser::default(), "/api/v1/session").await;
+    assert_eq!((ended.status, ended.text), (StatusCode::UNAUTHORIZED, never.text), "nobody is told that there was one");
+}
+
+#[tokio::test]
+async fn a_token_that_is_no_longer_good_ends_its_session() {
+    let bench = Bench::new().await;
+    let maria = bench.sign_in(MARIA).await;
+    bench.cluster.revoke(MARIA);
+    assert_eq!(bench.get(&maria, OVERLAYS).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(bench.get(&maria, "/api/v1/session").await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn guessing_tokens_becomes_slow() {
+    let bench = Bench::new().await;
+    for token in ["", " ", "a b", "x\r\nImpersonate-User: root"] {
+        let answer = bench.send(signing_in(token, &Browser::default())).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{token:?}");
+    }
+    assert_eq!(bench.cluster.asked(), Vec::<String>::new(), "these are nobody's token, and not sent on");
+    let mut refused = 0;
+    while bench.send(signing_in("guess", &Browser::default())).await.status == StatusCode::UNAUTHORIZED {
+        refused += 1;
+        assert!(refused < 20, "it never becomes slow");
+    }
+    let slow = bench.send(signing_in("guess", &Browser::default())).await;
+    assert_eq!(slow.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(slow.header("retry-after").parse::<u64>().unwrap() >= 1);
+}
+
+#[tokio::test]
+async fn two_people_overwrite_nothing_of_each_other() {
+    let bench = Bench::new().await;
+    let maria = bench.sign_in(MARIA).await;
+    let made = bench.write(&maria, &Method::POST, OVERLAYS, None, &overlay(1)).await;
+    assert_eq!(made.json()["metadata"].get("managedFields"), None);
+    let read = bench.get(&maria, OVERLAY).await;
+    let tag = read.header("etag").to_owned();
+    bench.cluster.change("/apis/orbit.k8or.io/v1alpha1/namespaces/shop/environmentoverlays/web.dev", |object| {
+        object["spec"]["values"]["replicas"] = json!(5);
+    });
+    let refused = bench.write(&maria, &Method::PUT, OVERLAY, Some(&tag), &overlay(3)).await;
+    assert_eq!(refused.status, StatusCode::PRECONDITION_FAILED, "{refused:?}");
+    assert_eq!(refused.json()["changed"], json!([{"path": "spec.values.replicas", "yours": 3, "theirs": 5}]));
+    let stands = bench.get(&maria, OVERLAY).await;
+    assert_eq!(stands.json()["spec"]["values"]["replicas"], 5);
+    let tag = stands.header("etag").to_owned();
+    // To see what would become of it changes nothing.
+    let dry = bench.write(&maria, &Method::PUT, &format!("{OVERLAY}?dryRun=true"), Some(&tag), &overlay(3)).await;
+    assert_eq!((dry.status, &dry.json()["spec"]["values"]["replicas"]), (StatusCode::OK, &json!(3)));
+    assert_eq!(bench.get(&maria, OVERLAY).await.header("etag"), tag);
+    let put = bench.write(&maria, &Method::PUT, OVERLAY, Some(&tag), &overlay(3)).await;
+    assert_eq!(put.status, StatusCode::OK, "{put:?}");
+    assert_eq!(
+        bench.write(&maria, &Method::PUT, OVERLAY, None, &overlay(4)).await.status,
+        StatusCode::PRECONDITION_REQUIRED
+    );
+    assert_eq!(
+        bench.write(&maria, &Method::PUT, OVERLAY, Some("*"), &overlay(4)).await.status,
+        StatusCode::BAD_REQUEST
+    );
+    let stale = bench.write(&maria, &Method::DELETE, OVERLAY, Some(&tag), &Value::Null).await;
+    assert_eq!(stale.status, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(bench.write(&maria, &Method::DELETE, OVERLAY, None, &Value::Null).await.status, StatusCode::ACCEPTED);
+    assert_eq!(bench.get(&maria, OVERLAY).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_cannot_be_understood_is_told() {
+    let bench = Bench::new().await;
+    let maria = bench.sign_in(MARIA).await;
+    for (path, status, detail) in [
+        ("/api/v1/namespaces/shop/applications?limit=0", 400, "from 1 to 200"),
+        ("/api/v1/namespaces/shop/applications?serch=x", 400, "serch"),
+        ("/api/v1/namespaces/shop/applications?continue=x", 400, "begin without it"),
+        ("/api/v1/namespaces/shop/applications/api/lifecycle", 404, "application api"),
+        ("/api/v1/namespaces/shop/applications/web/diff?from=1.0.0", 400, "to"),
+        ("/api/v1/namespaces/shop/applications/web/diff?from=2.0.0&to=1.0.0", 404, "has no version 2.0.0"),
+        ("/api/v1/namespaces/shop/applications/web/diff?from=1.0.0&to=1.1.0", 404, "not published yet"),
+        ("/api/v1/namespaces/shop/images/latest", 400, "is not a digest"),
+        ("/api/v1/namespaces/shop/audit?format=pdf", 400, "format"),
+        ("/api/v1/namespaces/shop/audit?format=csv&limit=5", 400, "all events"),
+        ("/api/v1/namespaces/shop/objects/imageuploads?limit=1000", 400, "from 1 to 500"),
+        ("/api/v1/namespaces/..%2Fbank/objects/imageuploads", 400, "cannot be the name"),
+        ("/api/v1/namespaces/shop/objects/imageuploads/..%2F..%2Fsecrets", 400, "cannot be the name"),
+        ("/api/v1/namespaces/shop/objects/imageuploads/a%0d%0aX:%20y", 400, "cannot be the name"),
+    ] {
+        let answer = bench.get(&maria, path).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}: {answer:?}");
+        assert!(answer.json()["detail"].as_str().unwrap().contains(detail), "{path}: {answer:?}");
+    }
+    let request = maria.request(&Method::POST, OVERLAYS).header(header::CONTENT_TYPE, "application/json");
+    let long = bench.send(request.body(Body::from(format!("\"{}\"", "a".repeat(2 << 20)))).unwrap()).await;
+    assert_eq!(long.status, StatusCode::PAYLOAD_TOO_LARGE, "{long:?}");
+    let request = maria.request(&Method::POST, OVERLAYS).header(header::CONTENT_TYPE, "text/plain");
+    let other = bench.send(request.body(Body::from("{}")).unwrap()).await;
+    assert_eq!(other.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let elsewhere = bench
+        .write(&maria, &Method::POST, OVERLAYS, None, &json!({"metadata": {"name": "x", "namespace": "bank"}}))
+        .await;
+    assert_eq!(elsewhere.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn the_matrix_and_the_journal_are_shown() {
+    let bench = Bench::new().await;
+    let vera = bench.sign_in(VERA).await;
+    let matrix = bench.get(&vera, "/api/v1/namespaces/shop/applications?search=WE").await.json();
+    assert_eq!(
+        matrix["items"][0],
+        json!({
+            "application": "web",
+            "latest": "1.1.0",
+            "environments": [{
+                "environment": "prod",
+                "version": "1.0.0",
+                "clusters": [{
+                    "cluster": {"namespace": "fleet", "name": "eu-1", "uid": "uid"},
+                    "state": "healthy",
+                    "version": "1.0.0",
+                    "since": matrix["items"][0]["environments"][0]["clusters"][0]["since"],
+                }],
+            }],
+        })
+    );
+    let none = bench.get(&vera, "/api/v1/namespaces/shop/applications?search=api").await.json();
+    assert_eq!(none, json!({"items": []}));
+    let audit = bench.get(&vera, "/api/v1/namespaces/shop/audit?actor=jonas&limit=1").await.json();
+    assert_eq!(audit["items"][0]["type"], "selected");
+    let next =
+        format!("/api/v1/namespaces/shop/audit?actor=jonas&limit=1&continue={}", audit["continue"].as_str().unwrap());
+    let next = bench.get(&vera, &next).await.json();
+    assert_eq!((&next["items"][0]["type"], next.get("continue")), (&json!("stored"), None));
+    let file = bench.get(&vera, "/api/v1/namespaces/shop/audit?format=jsonl").await;
+    let lines: Vec<Value> = file.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), &lines[3]["actor"]), (4, &json!("maria")));
+    assert_eq!(lines[0]["prevHash"], lines[1]["hash"]);
+    let file = bench.get(&vera, "/api/v1/namespaces/shop/audit?format=csv&type=stored").await;
+    assert_eq!(file.text.lines().count(), 3, "{}", file.text);
+    assert!(file.text.starts_with("at,actor,type,application"), "{}", file.text);
+}
+
+#[tokio::test]
+async fn an_archive_arrives_on_the_portals_own_address() {
+    let bench = Bench::new().await;
+    let maria = bench.sign_in(MARIA).await;
+    let send = async |method: Method, path: &str, range: &str, body: &'static str| {
+        let request = maria.request(&method, path).header(header::AUTHORIZATION, format!("Bearer {UPLOAD_KEY}"));
+        let request = if range.is_empty() { request } else { request.header(header::CONTENT_RANGE, range) };
+        bench.send(request.body(Body::from(body)).unwrap()).await
+    };
+    assert_eq!(send(Method::PATCH, UPLOAD, "0-2", "hel").await.header("orbit-upload-offset"), "3");
+    let status = send(Method::GET, UPLOAD, "", "").await;
+    assert_eq!((status.status, status.header("orbit-upload-offset")), (StatusCode::NO_CONTENT, "3"));
+    assert_eq!(send(Method::PATCH, UPLOAD, "3-4", "lo").await.status, StatusCode::ACCEPTED);
+    let path = format!("{UPLOAD}?digest={}", Digest::of("hello"));
+    assert_eq!(send(Method::PUT, &path, "", "").await.status, StatusCode::CREATED);
+    // Of the registry there is nothing else here.
+    for path in ["/v2/", "/v2/shop/web/manifests/1.0.0", "/v2/token"] {
+        assert_eq!(bench.get(&maria, path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn pages_have_a_nonce_of_their_own() {
+    let bench = Bench::new().await;
+    let request = || Request::get("/ns/shop").header(header::ACCEPT, "text/html").body(Body::empty()).unwrap();
+    let (one, other) = (bench.send(request()).await, bench.send(request()).await);
+    assert_eq!(one.header("cache-control"), "no-store");
+    for answer in [&one, &other] {
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains(&format!("'nonce-{}'", answer.text)), "{policy}");
+        assert!(policy.starts_with("default-src 'none'; script-src 'self';") && !policy.contains("unsafe-inline"));
+    }
+    assert_ne!(one.text, other.text);
+    assert_ne!(one.header("x-request-id"), other.header("x-request-id"));
+}
+
+#[tokio::test]
+async fn nobody_asks_without_end() {
+    let bench = Bench::new().await;
+    let maria = bench.sign_in(MARIA).await;
+    let vera = bench.sign_in(VERA).await;
+    let mut answered = 0;
+    let slow = loop {
+        let answer = bench.get(&maria, "/api/v1/session").await;
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            break answer;
+        }
+        answered += 1;
+        assert!(answered < 100_000, "she is never told to wait");
+    };
+    assert!(answered >= 200 && slow.header("retry-after") == "1", "{answered}");
+    assert_eq!(bench.get(&vera, "/api/v1/session").await.status, StatusCode::OK);
+}
+
+#[test]
+fn the_document_names_every_type_that_it_speaks_of() {
+    let document = crate::portal::openapi();
+    assert_eq!(document["openapi"], "3.1.0");
+    let text = document.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        assert!(document.pointer(reference).is_some(), "{reference}");
+    }
+    let mut ids: Vec<&str> = document["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|path| path.as_object().unwrap().values())
+        .map(|operation| operation["operationId"].as_str().unwrap())
+        .collect();
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "no two requests have one name");
+}
