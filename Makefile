@@ -54,8 +54,9 @@ packages: testbed
 	$(TESTBED) tools packages
 
 .PHONY: generate
-generate: ## Write the generated files: crds/
+generate: ## Write the generated files: crds/ and the portal's openapi.json
 	cargo run --locked --quiet -- crds --out crds
+	cargo run --locked --quiet -- openapi --out portal/openapi.json
 
 .PHONY: fmt
 fmt: ## Format Rust and Go
@@ -83,7 +84,9 @@ lint-go:
 lint-generated:
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	cargo run $(CARGO_FLAGS) --quiet -- crds --out "$$fresh"; \
-	diff -ru crds "$$fresh" || { echo "crds/ is stale: run make generate"; exit 1; }
+	diff -ru crds "$$fresh" || { echo "crds/ is stale: run make generate"; exit 1; }; \
+	cargo run $(CARGO_FLAGS) --quiet -- openapi --out "$$fresh/openapi.json"; \
+	diff -u portal/openapi.json "$$fresh/openapi.json" || { echo "portal/openapi.json is stale: run make generate"; exit 1; }
 
 .PHONY: test
 test: tools renderer ## Run every test against a real API server and real stores

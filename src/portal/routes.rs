@@ -146,6 +146,12 @@ impl Routes {
         self
     }
 
+    /// Documents a request that something else answers.
+    pub fn document(mut self, method: &Method, path: &str, operation: &Operation) -> Self {
+        self.document.add(method, path, operation);
+        self
+    }
+
     /// Documents a type that no request names.
     pub fn also<T: JsonSchema>(mut self) -> Self {
         self.document.generator.subschema_for::<T>();

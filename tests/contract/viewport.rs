@@ -112,6 +112,8 @@ contract!(
     answers::what_is_in_an_environment,
     answers::who_uploaded_what,
     answers::what_runs_in_which_cluster,
+    answers::which_version_is_where,
+    answers::who_did_what,
     answers::pages_are_the_whole_list,
     faithful::events_are_projected_once_and_in_order,
     faithful::what_the_database_refuses_leaves_nothing,

@@ -18,6 +18,7 @@ mod overlays;
 mod own_cluster;
 #[path = "../plane/mod.rs"]
 mod plane;
+mod portal;
 mod pull_secrets;
 mod states;
 mod undecodable;

@@ -24,8 +24,22 @@ const EXTERNAL: [&str; 7] = [
     "rendering.registryHost=registry.example",
 ];
 
+/// A portal with an identity provider.
+const PORTAL: [&str; 10] = [
+    "portal.enabled=true",
+    "portal.url=https://portal.example",
+    "portal.tls.secretName=portal-tls",
+    "portal.oidc.issuer=https://id.example",
+    "portal.oidc.clientId=orbit",
+    "portal.oidc.clientSecret.name=oidc",
+    "portal.oidc.ca.configMap=id-ca",
+    "portal.oidc.name=The shop",
+    "portal.oidc.usernamePrefix=id:",
+    "portal.oidc.impersonate.groups={dev,ops}",
+];
+
 /// Everything that can be switched the other way.
-const OTHERWISE: [&str; 12] = [
+const OTHERWISE: [&str; 13] = [
     "namespace=default",
     "publicUrl=https://registry.example",
     "tls.secretName=orbit-tls",
@@ -35,6 +49,7 @@ const OTHERWISE: [&str; 12] = [
     "crds.keep=false",
     "metrics.service=false",
     "rbac.aggregate=false",
+    "rbac.roles=false",
     "rbac.pullSecrets.scope=Namespaces",
     "rbac.pullSecrets.namespaces={default,kube-public}",
     "rbac.pullSecrets.names={regcred}",
@@ -42,7 +57,7 @@ const OTHERWISE: [&str; 12] = [
 
 #[test]
 fn helm_is_content() {
-    for set in [&[][..], &EXTERNAL, &OTHERWISE] {
+    for set in [&[][..], &EXTERNAL, &PORTAL, &OTHERWISE] {
         lint(set).unwrap_or_else(|e| panic!("{set:?}: {e}"));
     }
 }
@@ -53,6 +68,8 @@ fn values_that_cannot_be_are_refused() {
         ("stores.s3.buckets=orbit", "additional properties 'buckets' not allowed"),
         ("publicUrl=orbit.example", "/publicUrl"),
         ("image.digest=latest", "/image/digest"),
+        ("portal.url=https://portal.example/orbit", "/portal/url"),
+        ("portal.oidc.issuer=http://id.example", "/portal/oidc/issuer"),
         ("rbac.pullSecrets.scope=Namespaces", "/rbac/pullSecrets/namespaces"),
     ] {
         let refusal = template("orbit", "orbit", &[set]).expect_err(set);
@@ -67,7 +84,7 @@ async fn the_api_server_takes_what_it_renders() {
     with_labelled_namespace(
         json!({"pod-security.kubernetes.io/enforce": "restricted"}),
         |client, namespace| async move {
-            for set in [&[][..], &EXTERNAL, &OTHERWISE] {
+            for set in [&[][..], &EXTERNAL, &PORTAL, &OTHERWISE] {
                 let objects = template("orbit", &namespace, set).unwrap();
                 let [account] = of_kind(&objects, "ServiceAccount")[..] else { panic!("one ServiceAccount") };
                 apply(&client, account, false).await.unwrap();
@@ -120,6 +137,46 @@ fn nothing_is_served_outside_the_pod_without_a_certificate() {
     // OTHERWISE has no Service for metrics.
     let [service] = of_kind(&objects, "Service")[..] else { panic!("one Service") };
     assert_eq!(service["spec"]["ports"], json!([{"name": "registry", "port": 443, "targetPort": "registry"}]));
+}
+
+/// The rules that let the plane act as somebody else.
+fn impersonation(objects: &[Value]) -> Vec<Value> {
+    let rules =
+        objects.iter().filter(|object| object["rules"].is_array()).flat_map(|object| object["rules"].as_array());
+    rules.flatten().filter(|rule| rule["verbs"].to_string().contains("impersonate")).cloned().collect()
+}
+
+#[test]
+fn nobody_is_impersonated_without_an_identity_provider() {
+    for set in [&[][..], &EXTERNAL, &OTHERWISE, &PORTAL[..3]] {
+        assert_eq!(impersonation(&template("orbit", "orbit", set).unwrap()), [] as [Value; 0], "{set:?}");
+    }
+    let objects = template("orbit", "orbit", &PORTAL).unwrap();
+    assert_eq!(
+        impersonation(&objects),
+        [
+            json!({"apiGroups": [""], "resources": ["groups"], "resourceNames": ["dev", "ops"], "verbs": ["impersonate"]}),
+            json!({"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]}),
+        ]
+    );
+}
+
+#[test]
+fn the_portal_is_served_outside_the_pod_only_with_a_certificate() {
+    let arguments = |set: &[&str]| {
+        let objects = template("orbit", "orbit", set).unwrap();
+        let container = of_kind(&objects, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0].clone();
+        (container["args"].to_string(), of_kind(&objects, "Service").len())
+    };
+    let (none, services) = arguments(&[]);
+    assert!(!none.contains("--portal") && services == 1, "{none}");
+    let (inside, services) = arguments(&PORTAL[..1]);
+    assert!(inside.contains("--portal-address=127.0.0.1:8482") && services == 1, "{inside}");
+    let (outside, services) = arguments(&PORTAL);
+    assert!(outside.contains("--portal-address=0.0.0.0:8482") && services == 2, "{outside}");
+    assert!(outside.contains("--portal-tls-secret=orbit/portal-tls") && outside.contains("--oidc-name=The shop"));
+    let refusal = template("orbit", "orbit", &["portal.enabled=true", PORTAL[2]]).unwrap_err();
+    assert!(refusal.contains("portal.url has to begin with https://"), "{refusal}");
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub fn signed_in(routes: Routes) -> Routes {
                 .answers::<namespaces::Namespaces>(200, "All of them"),
             namespaces::list,
         );
-    objects(audit(applications(routes)))
+    uploads(objects(audit(applications(routes))))
 }
 
 fn read(id: &'static str, summary: &'static str) -> Operation {
@@ -275,6 +275,45 @@ fn objects(routes: Routes) -> Routes {
         .also::<DeliveryStatus>()
         .also::<EphemeralClusterSpec>()
         .also::<EphemeralClusterStatus>()
+}
+
+/// What the registry answers on the portal's address as well.
+fn uploads(routes: Routes) -> Routes {
+    const SESSION: &str = "/v2/{namespace}/{application}/blobs/uploads/{session}";
+    let of = |id, summary| {
+        operation("uploads", id, summary)
+            .describe("The path of status.upload.url of an ImageUpload, on this host. Refusals are in the words of the OCI Distribution API: {errors: [{code, message, detail}]}; Orbit-Upload-Offset says where the session stands.")
+            .header("Authorization", "Bearer, and the upload key", true)
+            .problem(401, "The upload key is missing or another one, or nobody is signed in")
+            .problem(404, "There is no such session any more")
+    };
+    routes
+        .document(
+            &Method::GET,
+            SESSION,
+            &of("getUploadSession", "How far an archive has arrived")
+                .answers_nothing(204, "Orbit-Upload-Offset bytes are there"),
+        )
+        .document(
+            &Method::PATCH,
+            SESSION,
+            &of("sendChunk", "Send the next bytes of an archive")
+                .header("Content-Range", "Which bytes: first-last", true)
+                .answers_nothing(202, "Orbit-Upload-Offset bytes are there")
+                .problem(416, "These are not the next bytes"),
+        )
+        .document(
+            &Method::PUT,
+            SESSION,
+            &of("completeUpload", "Say that all of an archive is there; takes ?digest=sha256:<hex>")
+                .answers_nothing(201, "The archive is complete")
+                .problem(416, "Bytes are missing"),
+        )
+        .document(
+            &Method::DELETE,
+            SESSION,
+            &of("cancelUpload", "Give an archive up").answers_nothing(204, "Its bytes are forgotten"),
+        )
 }
 
 /// Nothing is under this path.

@@ -549,3 +549,16 @@ fn the_document_names_every_type_that_it_speaks_of() {
     ids.dedup();
     assert_eq!(ids.len(), count, "no two requests have one name");
 }
+
+/// With ORBIT_WRITE_OPENAPI set, it is made so.
+#[test]
+fn the_written_document_is_fresh() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/portal/openapi.json");
+    let fresh = serde_json::to_string_pretty(&crate::portal::openapi()).unwrap() + "\n";
+    if std::env::var_os("ORBIT_WRITE_OPENAPI").is_some() {
+        std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/portal")).unwrap();
+        std::fs::write(path, &fresh).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(written == fresh, "portal/openapi.json is stale: run make generate");
+}

@@ -3,7 +3,7 @@
 use orbit_plane::{
     digest::Digest,
     release::{ApplicationKey, ClusterRef},
-    viewport::{Clusters, Deployment, Page, PageRequest},
+    viewport::{AuditFilter, Clusters, Deployment, Page, PageRequest},
 };
 use pretty_assertions::assert_eq;
 
@@ -253,6 +253,104 @@ async fn all<T>(limit: u32, mut fetch: impl AsyncFnMut(PageRequest) -> Page<T>) 
             Some(next) => request.after = Some(next),
             None => return items,
         }
+    }
+}
+
+pub async fn which_version_is_where(under: Under) {
+    under.record(&web(), everything()).await;
+    for application in ["api", "100%", "we_b", "worker"] {
+        under.record(&ApplicationKey::new("shop", application), [("maria", stored("0.1.0", "x"))]).await;
+    }
+    under.record(&ApplicationKey::new("other", "web"), released("9.0.0", "theirs")).await;
+    under.catch_up().await;
+    let matrix = under.viewport.matrix("shop", Some("web"), &first()).await.unwrap();
+    let [web] = &matrix.items[..] else { panic!("{matrix:?}") };
+    assert_eq!((web.latest.as_deref(), web.owner.as_deref()), (Some("1.6.0"), None), "its owner was never said");
+    let said: Vec<String> = web
+        .environments
+        .iter()
+        .map(|one| {
+            let place = |at: &orbit_plane::viewport::Standing| {
+                format!("{} {} {}", at.cluster.name, at.version.as_deref().unwrap_or("-"), at.state)
+            };
+            let places: Vec<_> = one.clusters.iter().map(place).collect();
+            format!("{} {}: {}", one.environment, one.version.as_deref().unwrap_or("-"), places.join(", "))
+        })
+        .collect();
+    // What was cleaned up is nowhere any more; a lost cluster may come back.
+    assert_eq!(said, ["dev 1.5.0: ", "prod 1.4.0: eu-1 1.4.0 healthy, us-1 1.5.0 lost"]);
+
+    let names = async |search: Option<&str>| {
+        let found = under.viewport.matrix("shop", search, &first()).await.unwrap();
+        found.items.into_iter().map(|one| one.application).collect::<Vec<_>>()
+    };
+    assert_eq!(names(None).await, ["100%", "api", "we_b", "web", "worker"]);
+    for (search, expected) in [
+        ("W", vec!["we_b", "web", "worker"]),
+        ("e_b", vec!["we_b"]),
+        ("0%", vec!["100%"]),
+        ("%b", vec![]),
+        ("!", vec![]),
+    ] {
+        assert_eq!(names(Some(search)).await, expected, "{search}");
+    }
+    // A page is of applications, however many places each has.
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = under.viewport.matrix("shop", None, &PageRequest { limit: 2, after }).await.unwrap();
+        assert!(page.items.len() <= 2);
+        all.extend(page.items.into_iter().map(|one| one.application));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(all, ["100%", "api", "we_b", "web", "worker"]);
+    assert_eq!(under.viewport.matrix("nowhere", None, &first()).await.unwrap().items, []);
+}
+
+pub async fn who_did_what(under: Under) {
+    under.record(&web(), everything()).await;
+    under.record(&ApplicationKey::new("shop", "api"), released("0.1.0", "api")).await;
+    under.record(&ApplicationKey::new("other", "web"), released("9.0.0", "theirs")).await;
+    under.catch_up().await;
+    let of = |application: Option<&str>, actor: Option<&str>, kind: Option<&str>| {
+        let [application, actor, kind] = [application, actor, kind].map(|text| text.map(str::to_owned));
+        AuditFilter { application, actor, kind }
+    };
+    let all = async |filter: &AuditFilter| {
+        let (mut events, mut after) = (Vec::new(), None);
+        loop {
+            let page = under.viewport.audit("shop", filter, &PageRequest { limit: 3, after }).await.unwrap();
+            events.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                break events;
+            }
+        }
+    };
+    let events = all(&AuditFilter::default()).await;
+    let journal = [everything(), released("0.1.0", "api")].map(|facts| facts.len());
+    assert_eq!(events.len(), journal.iter().sum::<usize>());
+    assert!(events.is_sorted_by(|a, b| a.at >= b.at), "the newest first");
+    let of_web = all(&of(Some("web"), None, None)).await;
+    let recorded = under.store.events(&web(), 0, 100).await.unwrap();
+    assert_eq!(of_web.len(), recorded.len());
+    for (event, recorded) in of_web.iter().rev().zip(&recorded) {
+        assert_eq!((event.seq as u64, &event.hash), (recorded.seq, &recorded.hash().to_string()));
+        assert_eq!(event.prev_hash, recorded.prev_hash.map(|hash| hash.to_string()));
+        assert_eq!((event.kind.as_str(), &event.actor), (recorded.fact.transition(), &recorded.actor));
+    }
+    for (filter, count) in [
+        (of(None, Some("jonas"), None), 5),
+        (of(None, Some("Jonas"), None), 0),
+        (of(None, None, Some("charted")), 3),
+        (of(Some("web"), Some("maria"), Some("stored")), 3),
+        (of(Some("none"), None, None), 0),
+    ] {
+        let found = all(&filter).await;
+        assert_eq!(found.len(), count, "{filter:?}");
+        assert!(filter.actor.is_none_or(|actor| found.iter().all(|event| event.actor == actor)));
     }
 }
 

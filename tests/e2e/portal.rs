@@ -1,0 +1,442 @@
+//! The portal against a real API server: people of different roles, each with a token of their own.
+
+use std::{process::Command, sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use k8s_openapi::api::{
+    authentication::v1::{TokenRequest, TokenRequestSpec},
+    core::v1::ServiceAccount,
+    rbac::v1::{Role, RoleBinding},
+};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+};
+use orbit_plane::{
+    api::{EnvironmentOverlay, annotation},
+    digest::Digest,
+};
+use reqwest::{Method, StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::with_namespace,
+    plane::{Controller, Plane, Stores, image::Image, registry::Registry, tool},
+};
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What the chart lets each of its ClusterRoles do, as rules.
+fn roles_of_the_chart() -> Vec<(String, Value)> {
+    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/orbit-plane");
+    let rendered = Command::new(tool("helm")).args(["template", "orbit", chart]).output().unwrap();
+    let text = String::from_utf8(rendered.stdout).unwrap();
+    let documents = serde_yaml::Deserializer::from_str(&text).map(|document| Value::deserialize(document).unwrap());
+    let name = |object: &Value| object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    documents
+        .filter(|object| object["kind"] == "ClusterRole")
+        .filter_map(|role| Some((name(&role).strip_prefix("orbit-")?.to_owned(), role["rules"].clone())))
+        .filter(|(role, _)| ["viewer", "developer", "approver", "admin"].contains(&role.as_str()))
+        .collect()
+}
+
+/// Somebody's browser.
+struct Browser {
+    client: reqwest::Client,
+    url: String,
+    cookie: String,
+    csrf: String,
+}
+
+impl Browser {
+    /// Signs in with a token.
+    async fn sign_in(url: &str, token: &str) -> Self {
+        let client = reqwest::Client::new();
+        let sent = client.post(format!("{url}/api/v1/session")).json(&json!({"token": token}));
+        let answer = sent.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{answer:?}");
+        let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let session: Value = answer.json().await.unwrap();
+        let csrf = session["csrfToken"].as_str().unwrap().to_owned();
+        Self { client, url: url.to_owned(), cookie, csrf }
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        request.header(header::COOKIE, &self.cookie).header("x-orbit-csrf", &self.csrf)
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let answer = self.request(Method::GET, path).send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap_or_default())
+    }
+
+    async fn good(&self, path: &str) -> Value {
+        let (status, found) = self.get(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {found}");
+        found
+    }
+
+    async fn write(&self, method: Method, path: &str, tag: Option<&str>, body: &Value) -> (StatusCode, Value) {
+        let request = self.request(method, path).json(body);
+        let request = match tag {
+            Some(tag) => request.header(header::IF_MATCH, tag),
+            None => request,
+        };
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap_or_default())
+    }
+
+    /// The object with its ETag.
+    async fn object(&self, path: &str) -> (String, Value) {
+        let answer = self.request(Method::GET, path).send().await.unwrap();
+        let tag = answer.headers()[header::ETAG].to_str().unwrap().to_owned();
+        (tag, answer.json().await.unwrap())
+    }
+}
+
+/// A plane with a portal, and people.
+struct Scene {
+    plane: Plane,
+    url: String,
+    client: Client,
+    _controller: Controller,
+}
+
+impl Scene {
+    async fn of(client: Client, namespace: &str) -> Self {
+        let arguments = ["--portal-address", "127.0.0.1:0"];
+        let plane = Plane::new(client.clone(), namespace, Stores::Embedded, &arguments).await;
+        let controller = plane.start().await;
+        let line = controller.says(" portal address=").await;
+        let url = line.rsplit_once("url=").unwrap().1.trim_end_matches('/').to_owned();
+        Self { plane, url, client, _controller: controller }
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/api/v1/namespaces/{}/{rest}", self.plane.namespace)
+    }
+
+    /// A token of a new account with these rights in the plane's namespace.
+    async fn token(&self, name: &str, rules: Option<&Value>) -> String {
+        let namespace = &self.plane.namespace;
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        let account: ServiceAccount = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
+        accounts.create(&PostParams::default(), &account).await.unwrap();
+        if let Some(rules) = rules {
+            let of_rbac = "rbac.authorization.k8s.io";
+            let version = format!("{of_rbac}/v1");
+            let role = json!({"apiVersion": version, "kind": "Role", "metadata": {"name": name}, "rules": rules});
+            let binding = json!({
+                "apiVersion": version, "kind": "RoleBinding", "metadata": {"name": name},
+                "roleRef": {"apiGroup": of_rbac, "kind": "Role", "name": name},
+                "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+            });
+            let apply = PatchParams::apply("test").force();
+            let roles = Api::<Role>::namespaced(self.client.clone(), namespace);
+            roles.patch(name, &apply, &Patch::Apply(role)).await.unwrap();
+            let bindings = Api::<RoleBinding>::namespaced(self.client.clone(), namespace);
+            bindings.patch(name, &apply, &Patch::Apply(binding)).await.unwrap();
+        }
+        let spec = TokenRequestSpec { expiration_seconds: Some(3600), ..Default::default() };
+        let request = TokenRequest { spec: Some(spec), ..Default::default() };
+        let issued = accounts.create_token_request(name, &PostParams::default(), &request).await.unwrap();
+        issued.status.unwrap().token.unwrap()
+    }
+
+    /// Somebody of a role of the chart, signed in.
+    async fn person(&self, role: &str) -> Browser {
+        let roles = roles_of_the_chart();
+        let rules = roles.iter().find(|(name, _)| name == role).map(|(_, rules)| rules);
+        assert!(rules.is_some() || role == "nobody", "the chart has no role orbit-{role}");
+        Browser::sign_in(&self.url, &self.token(role, rules).await).await
+    }
+}
+
+fn upload(image: Value, key: Option<&str>) -> Value {
+    let annotations = key.map(|key| json!({annotation::UPLOAD_KEY: Digest::of(key)})).unwrap_or_default();
+    json!({
+        "metadata": {"name": "web", "annotations": annotations},
+        "spec": {
+            "application": "web", "version": "1.0.0", "environments": ["dev"],
+            "images": [{"name": "main", "source": image}],
+        },
+    })
+}
+
+fn cluster() -> Value {
+    json!({
+        "metadata": {"name": "eu-1"},
+        "spec": {"connection": {"kubeConfig": {"secretRef": {"name": "eu-1-kubeconfig"}}}},
+    })
+}
+
+#[tokio::test]
+async fn every_route_is_for_those_whom_kubernetes_lets() {
+    with_namespace(|client, namespace| async move {
+        let scene = Scene::of(client, &namespace).await;
+        let registry = Registry::start().await;
+        let reference = registry.push(&Image::of("1.0.0"), "shop/web", "1.0.0").await;
+        scene.plane.upload("web", "1.0.0", &reference, json!({"environments": ["dev"]})).await;
+        scene.plane.until_ready::<EnvironmentOverlay>("web.dev").await;
+        scene.plane.until_projected().await;
+        let mut people = Vec::new();
+        for role in ["nobody", "viewer", "approver", "developer", "admin"] {
+            people.push(scene.person(role).await);
+        }
+        let digest = Digest::of("image");
+        let (none, all) = ([403; 5], [403, 200, 200, 200, 200]);
+        let overlay = "objects/environmentoverlays/web.dev?dryRun=true";
+        let (tag, object) = people[4].object(&scene.path("objects/environmentoverlays/web.dev")).await;
+        let another = |mut object: Value| {
+            object["metadata"] = json!({"name": "web.prod"});
+            object["spec"]["environment"] = json!("prod");
+            object
+        };
+        let nothing = Value::Null;
+        let mut table: Vec<(Method, String, Value, [u16; 5])> = [
+            "applications".to_owned(),
+            "applications/web/lifecycle".to_owned(),
+            format!("images/{digest}"),
+            format!("images/{digest}/releases"),
+            format!("images/{digest}/deployments"),
+            "clusters".to_owned(),
+            "clusters/fleet/eu-1".to_owned(),
+            "environments/dev".to_owned(),
+            "uploads".to_owned(),
+            "audit".to_owned(),
+            "audit?format=jsonl".to_owned(),
+            "objects/imageuploads".to_owned(),
+            "objects/helmcharts".to_owned(),
+            "objects/environmentoverlays".to_owned(),
+            "objects/deliveries".to_owned(),
+            "objects/ephemeralclusters".to_owned(),
+            "objects/imageuploads/web".to_owned(),
+        ]
+        .map(|path| (Method::GET, path, nothing.clone(), all))
+        .into();
+        let reference = json!({"reference": {"image": "registry.example/web:2"}});
+        let mut second = upload(reference, None);
+        second["metadata"]["name"] = json!("second");
+        for (method, path, body, expected) in [
+            (Method::POST, "objects/imageuploads?dryRun=true", second, [403, 403, 403, 201, 201]),
+            (Method::DELETE, "objects/imageuploads/web?dryRun=true", nothing.clone(), [403, 403, 403, 202, 202]),
+            (
+                Method::POST,
+                "objects/environmentoverlays?dryRun=true",
+                another(object.clone()),
+                [403, 403, 403, 201, 201],
+            ),
+            (Method::PUT, overlay, object.clone(), [403, 403, 200, 200, 200]),
+            (Method::DELETE, overlay, nothing.clone(), [403, 403, 403, 403, 202]),
+            (Method::POST, "objects/ephemeralclusters?dryRun=true", cluster(), [403, 403, 403, 403, 201]),
+            // What is the plane's to say is nobody's.
+            (Method::DELETE, "objects/deliveries/none?dryRun=true", nothing.clone(), none),
+        ] {
+            table.push((method, path.to_owned(), body, expected));
+        }
+        for (method, path, body, expected) in &table {
+            for (person, expected) in people.iter().zip(expected) {
+                let tag = (*method != Method::POST).then_some(tag.as_str()).filter(|_| path.contains("overlays/"));
+                let answer = match *method {
+                    Method::GET => person.get(&scene.path(path)).await,
+                    _ => person.write(method.clone(), &scene.path(path), tag, body).await,
+                };
+                assert_eq!(answer.0.as_u16(), *expected, "{method} {path}: {answer:?}");
+            }
+            // Nobody has rights elsewhere, whatever they are here.
+            let elsewhere = format!("/api/v1/namespaces/default/{path}");
+            let mut body = body.clone();
+            if body["metadata"]["namespace"].is_string() {
+                body["metadata"]["namespace"] = json!("default");
+            }
+            let answer = match *method {
+                Method::GET => people[4].get(&elsewhere).await,
+                _ => people[4].write(method.clone(), &elsewhere, Some(&tag).map(String::as_str), &body).await,
+            };
+            assert_eq!(answer.0, StatusCode::FORBIDDEN, "{method} {elsewhere}: {answer:?}");
+        }
+        for (person, expected) in people.iter().zip([0, 1, 1, 1, 1]) {
+            let found = person.good("/api/v1/namespaces").await;
+            assert_eq!(found["items"].as_array().unwrap().len(), expected, "{found}");
+            let watching = person.request(Method::GET, &scene.path("watch")).send().await.unwrap();
+            assert_eq!(watching.status().as_u16(), if expected == 0 { 403 } else { 200 });
+        }
+        let (_, refused) = people[0].get(&scene.path("applications")).await;
+        let detail = refused["detail"].as_str().unwrap();
+        assert!(detail.contains("nobody may not get imageuploads.orbit.k8or.io"), "{detail}");
+
+        // Their token is what they are: without it they are nobody, whatever the session says.
+        let accounts: Api<ServiceAccount> = Api::namespaced(scene.client.clone(), &namespace);
+        accounts.delete("developer", &Default::default()).await.unwrap();
+        let gone = async {
+            while people[3].get(&scene.path("objects/imageuploads")).await.0 != StatusCode::UNAUTHORIZED {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, gone).await.expect("the API server no longer takes the token");
+        assert_eq!(people[3].get("/api/v1/session").await.0, StatusCode::UNAUTHORIZED);
+        let wrong = reqwest::Client::new().post(format!("{}/api/v1/session", scene.url));
+        let wrong = wrong.json(&json!({"token": "eyJhbGciOiJub25lIn0.e30."})).send().await.unwrap();
+        assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED);
+    })
+    .await;
+}
+
+/// A stream of events, and what came of it so far.
+struct Stream {
+    bytes: futures::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
+    rest: String,
+}
+
+/// One message: its id, its event and its data.
+#[derive(Debug)]
+struct Message {
+    id: String,
+    event: String,
+    data: Value,
+}
+
+impl Stream {
+    async fn open(person: &Browser, path: &str, last: Option<&str>) -> Self {
+        let request = person.request(Method::GET, path).header(header::ACCEPT, "text/event-stream");
+        let request = match last {
+            Some(id) => request.header("last-event-id", id),
+            None => request,
+        };
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{answer:?}");
+        Self { bytes: answer.bytes_stream().boxed(), rest: String::new() }
+    }
+
+    /// The next message that is as asked.
+    async fn until(&mut self, is_so: impl Fn(&Message) -> bool) -> Message {
+        let found = async {
+            loop {
+                while let Some((text, rest)) = self.rest.split_once("\n\n") {
+                    let field = |name: &str| {
+                        let lines = text.lines().filter_map(|line| line.strip_prefix(name));
+                        lines.map(|value| value.trim_start_matches(':').trim()).collect::<String>()
+                    };
+                    let data = serde_json::from_str(&field("data")).unwrap_or_default();
+                    let message = Message { id: field("id"), event: field("event"), data };
+                    self.rest = rest.to_owned();
+                    if is_so(&message) {
+                        return message;
+                    }
+                }
+                let more = self.bytes.next().await.expect("the stream goes on").unwrap();
+                self.rest.push_str(&String::from_utf8_lossy(&more));
+            }
+        };
+        tokio::time::timeout(PATIENCE, found).await.expect("the message comes")
+    }
+}
+
+fn is_ready(object: &Value) -> bool {
+    let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
+    conditions.into_iter().any(|one| one["type"] == "Ready" && one["status"] == "True")
+}
+
+/// From an archive in the browser to the matrix, all on the portal's own address, watched as it happens.
+#[tokio::test]
+async fn an_image_is_uploaded_and_watched() {
+    with_namespace(|client, namespace| async move {
+        let scene = Scene::of(client, &namespace).await;
+        let developer = Arc::new(scene.person("developer").await);
+        let mut stream = Stream::open(&developer, &scene.path("watch"), None).await;
+        let ready = stream.until(|message| message.event == "ready").await;
+        assert_eq!(ready.data["plurals"].as_array().unwrap().len(), 5, "{ready:?}");
+
+        let archive = Image::of("1.0.0").archive();
+        let (digest, key) = (Digest::of(&archive), "a-key-that-the-browser-made");
+        let image = json!({"archive": {"sha256": digest, "size": archive.len()}});
+        let (status, made) =
+            developer.write(Method::POST, &scene.path("objects/imageuploads"), None, &upload(image, Some(key))).await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+        let told = stream.until(|one| one.data["object"]["status"]["upload"]["url"].is_string()).await;
+        let url: reqwest::Url = told.data["object"]["status"]["upload"]["url"].as_str().unwrap().parse().unwrap();
+        let session = url.path();
+
+        let half = archive.len() / 2;
+        for (first, part) in [(0, &archive[..half]), (half, &archive[half..])] {
+            let range = format!("{first}-{}", first + part.len() - 1);
+            let request = developer.request(Method::PATCH, session).header(header::CONTENT_RANGE, range);
+            let sent = request.bearer_auth(key).body(part.to_vec()).send().await.unwrap();
+            assert_eq!(sent.status(), StatusCode::ACCEPTED, "{sent:?}");
+        }
+        let done = developer.request(Method::PUT, &format!("{session}?digest={digest}")).bearer_auth(key);
+        assert_eq!(done.send().await.unwrap().status(), StatusCode::CREATED);
+
+        let is_overlay = |one: &Message| one.data["plural"] == "environmentoverlays" && is_ready(&one.data["object"]);
+        let overlay = stream.until(is_overlay).await;
+        assert_eq!(overlay.data["name"], "web.dev");
+        assert_eq!(overlay.data["object"]["metadata"].get("managedFields"), None);
+        drop(stream);
+
+        scene.plane.until_projected().await;
+        let matrix = developer.good(&scene.path("applications?search=we")).await;
+        assert_eq!(matrix["items"][0]["environments"][0]["version"], "1.0.0", "{matrix}");
+        // What was done through the portal was done by whoever is signed in.
+        let audit = developer.good(&scene.path("audit?type=stored")).await;
+        let actor = format!("system:serviceaccount:{namespace}:developer");
+        assert_eq!(audit["items"][0]["actor"], actor, "{audit}");
+
+        // What happens while nobody listens is told to whoever comes back.
+        let path = scene.path("objects/environmentoverlays/web.dev");
+        let (tag, mut object) = developer.object(&path).await;
+        object["spec"]["values"] = json!({"replicas": 3});
+        let (status, replaced) = developer.write(Method::PUT, &path, Some(&tag), &object).await;
+        assert_eq!(status, StatusCode::OK, "{replaced}");
+        let mut stream = Stream::open(&developer, &scene.path("watch"), Some(&overlay.id)).await;
+        let changed = stream.until(|one| one.data["object"]["spec"]["values"]["replicas"] == 3).await;
+        assert_eq!(changed.data["type"], "MODIFIED", "{changed:?}");
+
+        // And whoever comes too late overwrites nothing.
+        object["spec"]["values"] = json!({"replicas": 5});
+        let (status, refused) = developer.write(Method::PUT, &path, Some(&tag), &object).await;
+        assert_eq!(status, StatusCode::PRECONDITION_FAILED, "{refused}");
+        let changed = refused["changed"].as_array().unwrap();
+        let replicas = changed.iter().find(|one| one["path"] == "spec.values.replicas").unwrap();
+        assert_eq!((&replicas["yours"], &replicas["theirs"]), (&json!(5), &json!(3)));
+
+        // The session's end is the stream's.
+        let left = developer.write(Method::DELETE, "/api/v1/session", None, &Value::Null).await;
+        assert_eq!(left.0, StatusCode::NO_CONTENT);
+        let ended = async { while stream.bytes.next().await.is_some_and(|more| more.is_ok()) {} };
+        tokio::time::timeout(PATIENCE, ended).await.expect("the stream ends");
+    })
+    .await;
+}
+
+/// Requests that no browser of good will sends.
+#[tokio::test]
+async fn what_no_page_of_the_portal_sends_changes_nothing() {
+    with_namespace(|client, namespace| async move {
+        let scene = Scene::of(client, &namespace).await;
+        let developer = scene.person("developer").await;
+        let path = scene.path("objects/imageuploads");
+        let body = upload(json!({"reference": {"image": "registry.example/web:1"}}), None);
+        for (csrf, site) in [("", "same-origin"), ("guessed", "same-origin"), (developer.csrf.as_str(), "cross-site")] {
+            let request = developer.client.post(format!("{}{path}", scene.url)).json(&body);
+            let request = request.header(header::COOKIE, &developer.cookie).header("x-orbit-csrf", csrf);
+            let answer = request.header("sec-fetch-site", site).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{csrf} {site}");
+        }
+        // A session that somebody else chose.
+        let planted =
+            developer.client.get(format!("{}/api/v1/session", scene.url)).header(header::COOKIE, "orbit=chosen");
+        assert_eq!(planted.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+        let mut long = body.clone();
+        long["metadata"]["annotations"] = json!({"a": "a".repeat(2 << 20)});
+        assert_eq!(developer.write(Method::POST, &path, None, &long).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+        for path in ["objects/secrets", "objects/imageuploads/..%2F..%2Fsecrets%2Fx", "objects/pods/x"] {
+            let (status, _) = developer.get(&scene.path(path)).await;
+            assert!(matches!(status.as_u16(), 400 | 404), "{path}: {status}");
+        }
+        let found = developer.good(&path).await;
+        assert_eq!(found["items"], json!([]));
+    })
+    .await;
+}
