@@ -1,0 +1,81 @@
+import { TestBed } from '@angular/core/testing';
+import { Change, Live } from './live';
+
+class FakeSource {
+  static readonly CLOSED = 2;
+  static all: FakeSource[] = [];
+  readyState = 1;
+  onopen?: () => void;
+  onmessage?: (message: { data: string }) => void;
+  onerror?: () => void;
+  private readonly listeners = new Map<string, () => void>();
+
+  constructor(readonly url: string) {
+    FakeSource.all.push(this);
+  }
+
+  addEventListener(name: string, listener: () => void): void {
+    this.listeners.set(name, listener);
+  }
+
+  tell(name: string): void {
+    this.listeners.get(name)?.();
+  }
+
+  close(): void {
+    this.readyState = FakeSource.CLOSED;
+  }
+}
+
+describe('Live', () => {
+  let live: Live;
+  let told: Change[];
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    FakeSource.all = [];
+    vi.stubGlobal('EventSource', FakeSource);
+    live = TestBed.inject(Live);
+    told = [];
+    live.changes.subscribe((change) => told.push(change));
+    live.follow('shop');
+  });
+  afterEach(() => {
+    live.follow(undefined);
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+  });
+
+  it('follows one namespace by one stream', () => {
+    live.follow('shop');
+    expect(FakeSource.all.map(({ url }) => url)).toEqual(['/api/v1/namespaces/shop/watch']);
+    FakeSource.all[0]?.tell('ready');
+    expect(live.state()).toBe('live');
+    live.follow('fleet');
+    expect(FakeSource.all[0]?.readyState).toBe(FakeSource.CLOSED);
+    expect(FakeSource.all).toHaveLength(2);
+  });
+
+  it('tells changes, and that something was missed', () => {
+    const change = { type: 'MODIFIED', plural: 'imageuploads', name: 'web', object: {} };
+    FakeSource.all[0]?.onmessage?.({ data: JSON.stringify(change) });
+    FakeSource.all[0]?.tell('reset');
+    expect(told).toEqual([change, { type: 'RESET' }]);
+  });
+
+  it('leaves it to the browser to resume, and connects anew where that has given up', () => {
+    const [first] = FakeSource.all;
+    first?.onerror?.();
+    vi.advanceTimersByTime(60_000);
+    expect(FakeSource.all).toHaveLength(1);
+    expect(live.state()).toBe('lost');
+    first?.close();
+    first?.onerror?.();
+    vi.advanceTimersByTime(1000);
+    expect(FakeSource.all).toHaveLength(2);
+    // It knows nothing of what was told last: all has to be read again.
+    FakeSource.all[1]?.onopen?.();
+    expect(told).toEqual([{ type: 'RESET' }]);
+    expect(live.state()).toBe('live');
+  });
+});

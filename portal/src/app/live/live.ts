@@ -1,0 +1,79 @@
+import { computed, inject, Injectable, signal } from '@angular/core';
+import { Subject } from 'rxjs';
+import { Plane } from '../api/plane';
+import { KubernetesObject } from '../api/types';
+import { Plural } from '../objects/kinds';
+
+/** A change of an object, or `reset`: something was missed, so everything has to be read again. */
+export type Change =
+  | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; plural: Plural; name: string; object: KubernetesObject }
+  | { type: 'RESET' };
+
+export type LiveState = 'off' | 'connecting' | 'live' | 'lost';
+
+/** Longest pause between two attempts to connect again. */
+const MAX_PAUSE = 15_000;
+
+/** The one stream of changes that every page is kept fresh by. */
+@Injectable({ providedIn: 'root' })
+export class Live {
+  private readonly plane = inject(Plane);
+  private readonly told = new Subject<Change>();
+  private source?: EventSource;
+  private again?: ReturnType<typeof setTimeout>;
+  private failures = 0;
+
+  readonly changes = this.told.asObservable();
+  readonly namespace = signal<string | undefined>(undefined);
+  private readonly connection = signal<LiveState>('off');
+  readonly state = computed(() => this.connection());
+
+  /** Follows a namespace, and no other from now on. */
+  follow(namespace: string | undefined): void {
+    if (namespace === this.namespace() && this.source) {
+      return;
+    }
+    this.end();
+    this.namespace.set(namespace);
+    if (namespace) {
+      this.connect(namespace, false);
+    }
+  }
+
+  private connect(namespace: string, wasLost: boolean): void {
+    this.connection.set(wasLost ? 'lost' : 'connecting');
+    const source = new EventSource(this.plane.watchUrl(namespace));
+    this.source = source;
+    const ready = (): void => {
+      this.connection.set('live');
+      this.failures = 0;
+    };
+    // A stream that the browser resumes by itself brings what was missed; one that is opened anew does not.
+    source.onopen = () => {
+      ready();
+      if (wasLost) {
+        wasLost = false;
+        this.told.next({ type: 'RESET' });
+      }
+    };
+    source.addEventListener('ready', ready);
+    source.addEventListener('reset', () => this.told.next({ type: 'RESET' }));
+    source.onmessage = (message: MessageEvent<string>) => this.told.next(JSON.parse(message.data) as Change);
+    source.onerror = () => {
+      this.connection.set('lost');
+      if (source.readyState === EventSource.CLOSED) {
+        // The browser gives up where the answer was a refusal. It may be a plane that is just starting.
+        const pause = Math.min(1000 * 2 ** this.failures++, MAX_PAUSE);
+        this.again = setTimeout(() => this.connect(namespace, true), pause);
+      }
+    };
+  }
+
+  private end(): void {
+    clearTimeout(this.again);
+    this.source?.close();
+    this.source = undefined;
+    this.failures = 0;
+    this.connection.set('off');
+  }
+}

@@ -1,0 +1,152 @@
+import { ChangeDetectionStrategy, Component, computed, inject, input, signal } from '@angular/core';
+import { MatButtonModule } from '@angular/material/button';
+import { MatDialog } from '@angular/material/dialog';
+import { MatSnackBar } from '@angular/material/snack-bar';
+import { Router, RouterLink } from '@angular/router';
+import { Plane } from '../../api/plane';
+import { Problem } from '../../api/problem';
+import { EnvironmentOverlay, LifecycleEvent } from '../../api/types';
+import { liveQuery } from '../../live/query';
+import { STATE_WORDS, toneOfState } from '../../objects/conditions';
+import { inOrder } from '../../objects/environments';
+import { asWritten, toYaml } from '../../objects/yaml';
+import { PinDialog, PinTarget } from '../../overlay/pin-dialog';
+import { Ago } from '../../parts/ago';
+import { Badge } from '../../parts/badge';
+import { bytes } from '../../parts/bytes';
+import { Digest } from '../../parts/digest';
+import { Icon } from '../../parts/icon';
+import { Notice } from '../../parts/notice';
+import { Skeleton } from '../../parts/skeleton';
+import { ShowYaml } from '../../parts/yaml-dialog';
+import { LanesView } from './lanes-view';
+import { byDay, reason, tell } from './story';
+
+const EVENTS = 100;
+
+/** An application: where it stands, how it came to that, and the hand on it. */
+@Component({
+  selector: 'orbit-application',
+  imports: [RouterLink, MatButtonModule, Ago, Badge, Digest, Icon, Notice, Skeleton, LanesView],
+  templateUrl: './application.html',
+  styleUrl: './application.scss',
+  changeDetection: ChangeDetectionStrategy.OnPush,
+})
+export class ApplicationPage {
+  readonly ns = input.required<string>();
+  readonly app = input.required<string>();
+  /** Shows only what is about this version. */
+  readonly version = input<string>();
+
+  private readonly plane = inject(Plane);
+  private readonly dialog = inject(MatDialog);
+  private readonly yaml = inject(ShowYaml);
+  private readonly snack = inject(MatSnackBar);
+  private readonly router = inject(Router);
+
+  protected readonly lifecycle = liveQuery({
+    params: () => ({ ns: this.ns(), app: this.app() }),
+    load: ({ ns, app }, abort) => {
+      this.older.set([]);
+      return this.plane.lifecycle(ns, app, { limit: EVENTS }, abort);
+    },
+    staleBy: (change, { app }) => change.type === 'RESET' || change.object?.spec?.['application'] === app,
+  });
+  /** Events of further pages. They are history: only the first page can change. */
+  private readonly older = signal<{ events: LifecycleEvent[]; next?: string }[]>([]);
+
+  protected readonly environments = computed(() => {
+    const lifecycle = this.lifecycle.value();
+    if (!lifecycle) {
+      return [];
+    }
+    return inOrder(lifecycle.environments.map(({ environment }) => environment)).map((name) => ({
+      name,
+      now: lifecycle.environments.find(({ environment }) => environment === name),
+      deployments: lifecycle.deployments
+        .filter((each) => each.environment === name && (each.current || each.running) && each.state !== 'removed')
+        .map((each) => ({ ...each, tone: toneOfState(each.state), word: STATE_WORDS[each.state] ?? each.state })),
+    }));
+  });
+  protected readonly versions = computed(() =>
+    (this.lifecycle.value()?.releases ?? []).filter((each) => !each.purgedAt).map((each) => each.version),
+  );
+  protected readonly events = computed(() => [
+    ...(this.lifecycle.value()?.events.items ?? []),
+    ...this.older().flatMap((page) => page.events),
+  ]);
+  protected readonly shownEvents = computed(() => {
+    const version = this.version();
+    return byDay(version ? this.events().filter((event) => event.version === version) : this.events());
+  });
+  protected readonly next = computed(() => {
+    const last = this.older().at(-1);
+    return last ? last.next : this.lifecycle.value()?.events.continue;
+  });
+  protected readonly moved = computed(() => this.events().some((event) => event.transition === 'selected'));
+  protected readonly comparison = computed(() => {
+    const [newer, older] = this.versions();
+    const names = this.environments().map(({ name }) => name);
+    return older ? { from: older, to: newer } : { from: names[0], to: names.at(-1) };
+  });
+
+  protected readonly tell = tell;
+  protected readonly reason = reason;
+  protected readonly bytes = bytes;
+
+  protected runningIn(version: string): string[] {
+    return this.environments()
+      .filter(({ now }) => now?.version === version)
+      .map(({ name }) => name);
+  }
+
+  protected pin(environment: string, pinTo?: string): void {
+    const data: PinTarget = {
+      ns: this.ns(),
+      application: this.app(),
+      environment,
+      versions: this.versions(),
+      pinTo,
+    };
+    this.dialog
+      .open<PinDialog, PinTarget, string>(PinDialog, { data, width: '44rem', maxWidth: '96vw' })
+      .afterClosed()
+      .subscribe((outcome) => {
+        if (outcome === 'applied') {
+          this.snack.open(`${environment} is told. Watch it follow.`, undefined, { duration: 4000 });
+        }
+      });
+  }
+
+  protected async showYaml(environment: string): Promise<void> {
+    const name = `${this.app()}.${environment}`;
+    try {
+      const { data } = await this.plane.object<EnvironmentOverlay>(this.ns(), 'environmentoverlays', name);
+      this.yaml.open({
+        title: `EnvironmentOverlay ${name}`,
+        command: `kubectl get environmentoverlay ${name} --namespace ${this.ns()} --output yaml`,
+        yaml: toYaml(asWritten(data)),
+        file: `${name}.yaml`,
+      });
+    } catch (error) {
+      this.snack.open(Problem.of(error).detail, 'Close');
+    }
+  }
+
+  protected async more(): Promise<void> {
+    const next = this.next();
+    if (!next) {
+      return;
+    }
+    try {
+      const { events } = await this.plane.lifecycle(this.ns(), this.app(), { limit: EVENTS, continue: next });
+      this.older.update((pages) => [...pages, { events: events.items, next: events.continue }]);
+    } catch (error) {
+      this.snack.open(Problem.of(error).detail, 'Close');
+    }
+  }
+
+  protected only(version: string | null): void {
+    void this.router.navigate([], { queryParams: { version }, queryParamsHandling: 'merge' });
+  }
+}

@@ -1,0 +1,100 @@
+import { ChangeDetectionStrategy, Component, computed, inject, input, linkedSignal } from '@angular/core';
+import { FormsModule } from '@angular/forms';
+import { MatButtonModule } from '@angular/material/button';
+import { MatFormFieldModule } from '@angular/material/form-field';
+import { MatInputModule } from '@angular/material/input';
+import { MatSelectModule } from '@angular/material/select';
+import { Router, RouterLink } from '@angular/router';
+import { Plane } from '../../api/plane';
+import { AuditEvent } from '../../api/types';
+import { liveQuery } from '../../live/query';
+import { toYaml } from '../../objects/yaml';
+import { Digest } from '../../parts/digest';
+import { Icon } from '../../parts/icon';
+import { Notice } from '../../parts/notice';
+import { Skeleton } from '../../parts/skeleton';
+import { ShowYaml } from '../../parts/yaml-dialog';
+
+/** What the journal has. Newer planes may have more; whatever is in the address is asked for, too. */
+const TYPES = [
+  'stored',
+  'described',
+  'charted',
+  'selected',
+  'rendered',
+  'deployment',
+  'environmentRemoved',
+  'uploadDeleted',
+  'purged',
+];
+const PAGE = 100;
+
+/** Who did what, when: the journal of all applications. */
+@Component({
+  selector: 'orbit-audit',
+  imports: [
+    RouterLink,
+    FormsModule,
+    MatButtonModule,
+    MatFormFieldModule,
+    MatInputModule,
+    MatSelectModule,
+    Digest,
+    Icon,
+    Notice,
+    Skeleton,
+  ],
+  templateUrl: './audit.html',
+  styleUrl: './audit.scss',
+  changeDetection: ChangeDetectionStrategy.OnPush,
+})
+export class Audit {
+  readonly ns = input.required<string>();
+  readonly application = input<string>();
+  readonly actor = input<string>();
+  readonly type = input<string>();
+  readonly after = input<string>();
+
+  private readonly plane = inject(Plane);
+  private readonly router = inject(Router);
+  private readonly yaml = inject(ShowYaml);
+
+  protected readonly filter = computed(() => ({
+    application: this.application() || undefined,
+    actor: this.actor() || undefined,
+    type: this.type() || undefined,
+  }));
+  protected readonly filtered = computed(() => Object.values(this.filter()).some(Boolean));
+  /** As they are being written, which is not yet what is asked for. */
+  protected readonly applicationText = linkedSignal(() => this.application() ?? '');
+  protected readonly actorText = linkedSignal(() => this.actor() ?? '');
+
+  protected readonly page = liveQuery({
+    params: () => ({ ns: this.ns(), ...this.filter(), after: this.after() }),
+    load: ({ ns, after, ...filter }, abort) => this.plane.audit(ns, { ...filter, limit: PAGE, continue: after }, abort),
+    staleBy: () => !this.after(),
+  });
+  protected readonly types = computed(() => {
+    const type = this.type();
+    return type && !TYPES.includes(type) ? [...TYPES, type] : TYPES;
+  });
+  protected readonly exports = computed(() => ({
+    jsonl: this.plane.auditExport(this.ns(), this.filter(), 'jsonl'),
+    csv: this.plane.auditExport(this.ns(), this.filter(), 'csv'),
+  }));
+
+  protected search(part: { application?: string; actor?: string; type?: string }): void {
+    const set = (text: string | undefined): string | null => text?.trim() || null;
+    const queryParams = Object.fromEntries(Object.entries(part).map(([name, text]) => [name, set(text)]));
+    void this.router.navigate([], { queryParams: { ...queryParams, after: null }, queryParamsHandling: 'merge' });
+  }
+
+  protected show(event: AuditEvent): void {
+    this.yaml.open({
+      title: `Event ${event.seq} of ${event.application}`,
+      text: 'As the journal has it. Its hash is over the event and the hash of the one before it, so that none can be changed or left out.',
+      yaml: toYaml(event),
+      file: `${event.application}-${event.seq}.yaml`,
+    });
+  }
+}

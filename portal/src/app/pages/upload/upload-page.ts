@@ -1,0 +1,321 @@
+import { ChangeDetectionStrategy, Component, computed, effect, inject, input, signal, untracked } from '@angular/core';
+import { FormsModule } from '@angular/forms';
+import { MatAutocompleteModule } from '@angular/material/autocomplete';
+import { MatButtonModule } from '@angular/material/button';
+import { MatCheckboxModule } from '@angular/material/checkbox';
+import { MatFormFieldModule } from '@angular/material/form-field';
+import { MatInputModule } from '@angular/material/input';
+import { Plane } from '../../api/plane';
+import { ImageUpload, ImageUploadSpec, Release } from '../../api/types';
+import { liveQuery } from '../../live/query';
+import { inOrder } from '../../objects/environments';
+import { toYaml } from '../../objects/yaml';
+import { bytes } from '../../parts/bytes';
+import { Icon } from '../../parts/icon';
+import { ShowYaml } from '../../parts/yaml-dialog';
+import { SessionStore } from '../../session/session-store';
+import { Insight, inspect, NoImage } from '../../upload/archive';
+import { parseConfig } from '../../upload/config';
+import {
+  APPLICATION,
+  ENVIRONMENT,
+  imageUpload,
+  parsePorts,
+  suggestApplication,
+  suggestVersion,
+  UploadRequest,
+  VERSION,
+} from '../../upload/request';
+import { TransferCard } from '../../upload/transfer-card';
+import { Transfers } from '../../upload/transfers';
+import { DropZone, Dropped } from './drop-zone';
+
+/** Hands over an image: an archive, or the name of one in a registry. */
+@Component({
+  selector: 'orbit-upload-page',
+  imports: [
+    FormsModule,
+    MatAutocompleteModule,
+    MatButtonModule,
+    MatCheckboxModule,
+    MatFormFieldModule,
+    MatInputModule,
+    DropZone,
+    Icon,
+    TransferCard,
+  ],
+  templateUrl: './upload-page.html',
+  styleUrl: './upload-page.scss',
+  changeDetection: ChangeDetectionStrategy.OnPush,
+})
+export class UploadPage {
+  readonly ns = input.required<string>();
+  /** The application that somebody comes from. */
+  readonly app = input<string>();
+
+  private readonly plane = inject(Plane);
+  private readonly session = inject(SessionStore);
+  private readonly transfers = inject(Transfers);
+  private readonly yaml = inject(ShowYaml);
+
+  protected readonly list = computed(() => this.transfers.of(this.ns()));
+
+  protected readonly dropped = signal<Dropped | undefined>(undefined);
+  protected readonly insight = signal<Insight | undefined>(undefined);
+  protected readonly noImage = signal('');
+  protected readonly reference = signal('');
+  protected readonly application = signal('');
+  protected readonly version = signal('');
+  protected readonly environments = signal<string[]>([]);
+  protected readonly environmentText = signal('');
+  protected readonly configText = signal('');
+  protected readonly noSecrets = signal(false);
+  protected readonly portsText = signal('');
+  protected readonly replicasText = signal('');
+  protected readonly owner = signal('');
+  /** Whether it was tried to start: from then on it is said what is missing. */
+  protected readonly tried = signal(false);
+  private versionIsOurs = true;
+
+  /** What is known here: for suggestions only, so that nothing is lost where it cannot be had. */
+  protected readonly known = liveQuery({
+    params: () => ({ ns: this.ns(), search: this.application() }),
+    load: async ({ ns, search }, abort) => {
+      const page = await this.plane.applications(ns, { search, limit: 20 }, abort).catch(() => ({ items: [] }));
+      return {
+        applications: page.items.map((each) => each.application),
+        environments: page.items.flatMap((each) => each.environments.map(({ environment }) => environment)),
+      };
+    },
+  });
+  /** What is stored of the application, and what was asked for last: a new version mostly differs in its image only. */
+  private readonly stored = liveQuery({
+    params: () => (APPLICATION.test(this.application()) ? { ns: this.ns(), app: this.application() } : undefined),
+    load: async ({ ns, app }, abort) => {
+      const [releases, last] = await Promise.all([
+        this.plane.lifecycle(ns, app, { limit: 1 }, abort).then(
+          (lifecycle) => lifecycle.releases,
+          () => [],
+        ),
+        this.plane.object<ImageUpload>(ns, 'imageuploads', app, abort).then(
+          ({ data }) => data.spec,
+          () => undefined,
+        ),
+      ]);
+      return { app, releases, last };
+    },
+  });
+  private filledFor = '';
+
+  protected readonly choices = computed(() =>
+    inOrder(['dev', 'prod', ...(this.known.value()?.environments ?? []), ...this.environments()]),
+  );
+  protected readonly config = computed(() => parseConfig(this.configText()));
+  protected readonly ports = computed(() => parsePorts(this.portsText()));
+  protected readonly taken = computed(() =>
+    (this.stored.value()?.releases ?? []).some((release) => release.version === this.version().trim()),
+  );
+  protected readonly mistakes = computed(() => ({
+    source: this.dropped() || this.reference().trim() ? this.noImage() : 'Drop an archive, or paste a reference.',
+    application: APPLICATION.test(this.application())
+      ? ''
+      : 'Lower-case letters, digits and hyphens, up to 40, beginning with a letter.',
+    version: !VERSION.test(this.version().trim())
+      ? 'Three numbers, as in 1.4.0 or 1.4.0-rc.1: no v before them, no capitals.'
+      : this.taken()
+        ? 'This version is stored already. Other content needs another version.'
+        : '',
+    environmentText:
+      !this.environmentText() || ENVIRONMENT.test(this.environmentText())
+        ? ''
+        : 'Lower-case letters, digits and hyphens, up to 20.',
+    config:
+      this.config().mistakes.join(' ') ||
+      (this.config().warnings.length && !this.noSecrets() ? 'Take out what is secret, or say that it is none.' : ''),
+    ports: this.ports().mistake ?? '',
+    replicas: /^\d{0,4}$/.test(this.replicasText()) ? '' : 'A number.',
+  }));
+  protected readonly isReady = computed(() => Object.values(this.mistakes()).every((mistake) => !mistake));
+  protected readonly bytes = bytes;
+
+  constructor() {
+    effect(() => {
+      const app = this.app();
+      if (app) {
+        untracked(() => this.application.set(app));
+      }
+    });
+    effect(() => {
+      const user = this.session.session()?.user.name ?? '';
+      // Service accounts answer for nothing; a person does.
+      untracked(() => this.owner.set(user.startsWith('system:') ? '' : user));
+    });
+    effect(() => {
+      const stored = this.stored.value();
+      if (stored) {
+        untracked(() => this.fill(stored));
+      }
+    });
+  }
+
+  protected async take(dropped: Dropped): Promise<void> {
+    this.dropped.set(dropped);
+    this.reference.set('');
+    this.insight.set(undefined);
+    this.noImage.set('');
+    try {
+      const insight = await inspect(dropped.file);
+      if (this.dropped() !== dropped) {
+        return;
+      }
+      this.insight.set(insight);
+      this.suggest(insight.tag, dropped.file.name);
+    } catch (error) {
+      if (this.dropped() === dropped) {
+        this.noImage.set(
+          error instanceof NoImage ? error.message : 'This file cannot be read as an archive of an image.',
+        );
+      }
+    }
+  }
+
+  protected refer(reference: string): void {
+    this.reference.set(reference);
+    if (reference.trim()) {
+      this.forgetFile();
+      this.suggest(reference.trim());
+    }
+  }
+
+  protected forgetFile(): void {
+    this.dropped.set(undefined);
+    this.insight.set(undefined);
+    this.noImage.set('');
+  }
+
+  protected writeVersion(version: string): void {
+    this.versionIsOurs = false;
+    this.version.set(version);
+  }
+
+  protected toggle(environment: string): void {
+    this.environments.update((chosen) =>
+      chosen.includes(environment) ? chosen.filter((each) => each !== environment) : inOrder([...chosen, environment]),
+    );
+  }
+
+  protected addEnvironment(event?: Event): void {
+    event?.preventDefault();
+    const environment = this.environmentText().trim();
+    if (ENVIRONMENT.test(environment)) {
+      this.environments.update((chosen) => inOrder([...chosen, environment]));
+      this.environmentText.set('');
+    }
+  }
+
+  protected start(): void {
+    this.addEnvironment();
+    this.tried.set(true);
+    if (!this.isReady()) {
+      return;
+    }
+    const [request, dropped] = [this.request(), this.dropped()];
+    if (dropped) {
+      this.transfers.sendArchive(request, dropped.file, dropped.handle);
+    } else {
+      this.transfers.sendReference(request, this.reference().trim());
+    }
+    this.clear();
+  }
+
+  protected showYaml(): void {
+    const request = this.request();
+    const dropped = this.dropped();
+    const source = dropped
+      ? { archive: { sha256: 'sha256:<computed when it starts>', size: dropped.file.size } }
+      : { reference: { image: this.reference().trim() } };
+    const command = [
+      `orbit upload ${dropped?.file.name ?? this.reference()} --namespace ${request.ns}`,
+      `--application ${request.application} --version ${request.version}`,
+      ...request.environments.map((each) => `--environment ${each}`),
+      ...Object.entries(request.config).map(([key, value]) => `--config ${key}='${value.replaceAll("'", "'\\''")}'`),
+      ...request.ports.map((each) => `--port ${each.name}=${each.containerPort}`),
+    ].join(' \\\n  ');
+    this.yaml.open({
+      title: 'What is applied',
+      text: 'The button writes this object; an archive’s bytes follow it to status.upload.url. The command does the same.',
+      command,
+      yaml: toYaml(imageUpload(request, source, undefined)),
+      file: `${request.application || 'upload'}.yaml`,
+    });
+  }
+
+  /** What is there to begin with, where nothing has been written yet. */
+  private fill({ app, releases, last }: { app: string; releases: Release[]; last?: ImageUploadSpec }): void {
+    if (this.versionIsOurs) {
+      const versions = releases.map((each) => each.version);
+      const names = [this.insight()?.tag, this.dropped()?.file.name, this.reference().split(':').at(-1)];
+      this.version.set(suggestVersion(versions, ...names));
+    }
+    if (this.filledFor === app) {
+      return;
+    }
+    this.filledFor = app;
+    const environments = last?.environments ?? releases[0]?.environments ?? [];
+    if (!this.environments().length) {
+      this.environments.set(environments);
+    }
+    if (!this.configText()) {
+      this.configText.set(
+        Object.entries(last?.config ?? {})
+          .map(([key, value]) => `${key}=${value}`)
+          .join('\n'),
+      );
+    }
+    if (!this.portsText()) {
+      this.portsText.set((last?.workload?.ports ?? []).map((each) => `${each.name}=${each.containerPort}`).join(', '));
+    }
+    if (!this.replicasText()) {
+      this.replicasText.set(last?.workload?.replicas?.toString() ?? '');
+    }
+  }
+
+  private request(): UploadRequest {
+    return {
+      ns: this.ns(),
+      application: this.application(),
+      version: this.version().trim(),
+      environments: this.environments(),
+      config: this.config().config,
+      noSecrets: this.config().warnings.length > 0 && this.noSecrets(),
+      ports: this.ports().ports,
+      replicas: this.replicasText() ? Number(this.replicasText()) : undefined,
+      owner: this.owner().trim() || undefined,
+    };
+  }
+
+  private suggest(...names: (string | undefined)[]): void {
+    if (!this.application()) {
+      this.application.set(suggestApplication(...names));
+    }
+    if (this.versionIsOurs) {
+      const stored = (this.stored.value()?.releases ?? []).map((each) => each.version);
+      this.version.set(suggestVersion(stored, ...names.map((name) => name?.split('/').at(-1))));
+    }
+  }
+
+  private clear(): void {
+    this.forgetFile();
+    this.reference.set('');
+    this.application.set('');
+    this.version.set('');
+    this.configText.set('');
+    this.portsText.set('');
+    this.replicasText.set('');
+    this.environments.set([]);
+    this.filledFor = '';
+    this.noSecrets.set(false);
+    this.tried.set(false);
+    this.versionIsOurs = true;
+  }
+}

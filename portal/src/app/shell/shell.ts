@@ -1,0 +1,71 @@
+import { ChangeDetectionStrategy, Component, computed, DestroyRef, effect, inject, input } from '@angular/core';
+import { MatButtonModule } from '@angular/material/button';
+import { MatMenuModule } from '@angular/material/menu';
+import { MatTooltip } from '@angular/material/tooltip';
+import { NavigationEnd, Router, RouterLink, RouterLinkActive, RouterOutlet } from '@angular/router';
+import { takeUntilDestroyed } from '@angular/core/rxjs-interop';
+import { filter, skip } from 'rxjs';
+import { Live } from '../live/live';
+import { Icon } from '../parts/icon';
+import { SessionStore } from '../session/session-store';
+import { Transfers } from '../upload/transfers';
+import { Namespaces } from './namespaces';
+import { Theme } from './theme';
+
+/** What surrounds every page of a namespace. */
+@Component({
+  selector: 'orbit-shell',
+  imports: [RouterOutlet, RouterLink, RouterLinkActive, MatButtonModule, MatMenuModule, MatTooltip, Icon],
+  templateUrl: './shell.html',
+  styleUrl: './shell.scss',
+  changeDetection: ChangeDetectionStrategy.OnPush,
+})
+export class Shell {
+  readonly ns = input.required<string>();
+
+  private readonly namespaces = inject(Namespaces);
+  private readonly live = inject(Live);
+  private readonly transfers = inject(Transfers);
+  protected readonly theme = inject(Theme);
+  protected readonly session = inject(SessionStore);
+
+  protected readonly names = computed(() => this.namespaces.names() ?? []);
+  protected readonly state = this.live.state;
+  protected readonly sending = computed(() => this.transfers.active(this.ns()).length);
+  protected readonly sections = [
+    { path: './', icon: 'apps', label: 'Applications', exact: true },
+    { path: 'upload', icon: 'upload', label: 'Upload', exact: false },
+    { path: 'clusters', icon: 'cluster', label: 'Clusters', exact: false },
+    { path: 'audit', icon: 'audit', label: 'Audit', exact: false },
+  ] as const;
+
+  constructor() {
+    effect(() => {
+      this.live.follow(this.ns());
+      this.namespaces.remember(this.ns());
+    });
+    if (!this.namespaces.names()) {
+      // The switch stays empty if that fails; what is shown says why by itself.
+      this.namespaces.load().catch(() => undefined);
+    }
+    inject(DestroyRef).onDestroy(() => this.live.follow(undefined));
+    // Who navigates by keyboard or screen reader goes on where the new page begins.
+    inject(Router)
+      .events.pipe(
+        filter((event) => event instanceof NavigationEnd),
+        skip(1),
+        filter((event) => path(event.url) !== path(this.before)),
+        takeUntilDestroyed(),
+      )
+      .subscribe((event) => {
+        this.before = event.urlAfterRedirects;
+        document.getElementById('content')?.focus({ preventScroll: true });
+      });
+  }
+
+  private before = '';
+}
+
+function path(url: string): string {
+  return url.split(/[?#]/)[0] ?? '';
+}

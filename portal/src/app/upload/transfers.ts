@@ -1,0 +1,339 @@
+import { effect, inject, Injectable, InjectionToken, signal, untracked } from '@angular/core';
+import { Http } from '../api/http';
+import { Plane } from '../api/plane';
+import { Problem } from '../api/problem';
+import { ImageUpload } from '../api/types';
+import { Live } from '../live/live';
+import { standing } from '../objects/conditions';
+import { SessionStore } from '../session/session-store';
+import { FileHandle, fileOf, findHandle, forgetHandle, keepHandle } from './handles';
+import { Hasher, hashInWorker } from './hash';
+import { hashOfKey, newKey } from './key';
+import { forgetRecord, keepRecord, readRecords, TransferRecord } from './record';
+import { imageUpload, UploadRequest } from './request';
+import { send, SendFailure } from './session';
+import { HttpSession, sessionPath } from './session-http';
+import { Transfer } from './transfer';
+
+export const HASHER = new InjectionToken<Hasher>('hasher', { factory: () => hashInWorker });
+
+/** How often the plane is asked for its session where no change tells of it. */
+const POLL = 1500;
+
+/** All uploads of this browser: several at once, paused, taken up after a reload, given up. */
+@Injectable({ providedIn: 'root' })
+export class Transfers {
+  private readonly plane = inject(Plane);
+  private readonly http = inject(Http);
+  private readonly live = inject(Live);
+  private readonly session = inject(SessionStore);
+  private readonly hash = inject(HASHER);
+
+  readonly all = signal<Transfer[]>([]);
+  private readFor?: string;
+
+  constructor() {
+    effect(() => {
+      const user = this.session.session()?.user.name;
+      if (user && user !== this.readFor) {
+        this.readFor = user;
+        untracked(() => this.takeUp(user));
+      }
+    });
+    // A person about to close the page is told what that would stop.
+    addEventListener('beforeunload', (event) => {
+      if (this.all().some((each) => each.phase() === 'sending' || each.phase() === 'hashing')) {
+        event.preventDefault();
+      }
+    });
+  }
+
+  of(ns: string): Transfer[] {
+    return this.all().filter((each) => each.record().request.ns === ns);
+  }
+
+  active(ns: string): Transfer[] {
+    return this.of(ns).filter((each) => each.isActive());
+  }
+
+  /** Uploads an archive. */
+  sendArchive(request: UploadRequest, file: File, handle?: FileHandle): Transfer {
+    const transfer = this.add({
+      ...this.newRecord(request),
+      file: { name: file.name, size: file.size, lastModified: file.lastModified },
+      key: newKey(),
+    });
+    transfer.file = file;
+    if (handle) {
+      void keepHandle(transfer.record().id, handle);
+    }
+    void this.run(transfer);
+    return transfer;
+  }
+
+  /** Has the plane fetch an image itself. */
+  sendReference(request: UploadRequest, reference: string): Transfer {
+    const transfer = this.add({ ...this.newRecord(request), reference });
+    void this.run(transfer);
+    return transfer;
+  }
+
+  pause(transfer: Transfer): void {
+    transfer.abort?.abort();
+    transfer.trouble.set(undefined);
+    transfer.phase.set('paused');
+  }
+
+  /** Goes on, with the file that is at hand or can be had by its handle. */
+  async resume(transfer: Transfer, asking = true): Promise<void> {
+    if (!transfer.file && transfer.record().file) {
+      const handle = await findHandle(transfer.record().id);
+      const file = handle && (await fileOf(handle, asking));
+      if (!file) {
+        transfer.phase.set('needsFile');
+        return;
+      }
+      await this.continueWith(transfer, file);
+      return;
+    }
+    await this.run(transfer);
+  }
+
+  /** Goes on with a file that a person has picked again, if it is the same. */
+  async continueWith(transfer: Transfer, file: File): Promise<void> {
+    const was = transfer.record().file;
+    if (was && file.size !== was.size) {
+      transfer.problem.set(
+        new Problem(0, 'That is another file', `${was.name} had ${was.size} bytes, ${file.name} has ${file.size}.`),
+      );
+      transfer.phase.set('needsFile');
+      return;
+    }
+    // Of another date it may still be the same. Its digest says so; the one before is kept to compare with.
+    const isKnown = was !== undefined && was.name === file.name && was.lastModified === file.lastModified;
+    transfer.file = file;
+    await this.run(transfer, !isKnown);
+  }
+
+  /** Gives up: what has arrived is dropped, the object stays as a record of what was meant. */
+  async cancel(transfer: Transfer): Promise<void> {
+    transfer.abort?.abort();
+    const { sent, key } = transfer.record();
+    const url = transfer.sessionUrl ?? (sent ? undefined : await this.sessionOf(transfer).catch(() => undefined));
+    if (!sent && key && url) {
+      await new HttpSession(sessionPath(url), { key, csrf: this.http.csrfToken }).cancel().catch(() => undefined);
+    }
+    this.dismiss(transfer);
+  }
+
+  /** Takes it off the list. What the plane has stays. */
+  dismiss(transfer: Transfer): void {
+    const { id } = transfer.record();
+    this.all.update((all) => all.filter((each) => each !== transfer));
+    forgetRecord(id);
+    void forgetHandle(id);
+  }
+
+  private newRecord(request: UploadRequest): TransferRecord {
+    return {
+      id: crypto.randomUUID(),
+      user: this.session.session()?.user.name ?? '',
+      startedAt: new Date().toISOString(),
+      request,
+      sent: false,
+    };
+  }
+
+  private add(record: TransferRecord): Transfer {
+    const transfer = new Transfer(record);
+    this.all.update((all) => [transfer, ...all]);
+    keepRecord(record);
+    return transfer;
+  }
+
+  private note(transfer: Transfer, part: Partial<TransferRecord>): void {
+    transfer.record.update((record) => ({ ...record, ...part }));
+    keepRecord(transfer.record());
+  }
+
+  private takeUp(user: string): void {
+    this.all().forEach((each) => each.abort?.abort());
+    const transfers = readRecords(user)
+      .sort((a, b) => b.startedAt.localeCompare(a.startedAt))
+      .map((record) => new Transfer(record));
+    this.all.set(transfers);
+    for (const transfer of transfers) {
+      if (transfer.record().sent) {
+        transfer.phase.set('sent');
+      } else if (transfer.record().file) {
+        transfer.phase.set('needsFile');
+        // Where the browser lets us read the file without asking, it just goes on.
+        void this.resume(transfer, false);
+      } else {
+        void this.run(transfer);
+      }
+    }
+  }
+
+  private async run(transfer: Transfer, hashAgain = false): Promise<void> {
+    transfer.abort?.abort();
+    const abort = (transfer.abort = new AbortController());
+    transfer.problem.set(undefined);
+    transfer.trouble.set(undefined);
+    try {
+      if (transfer.record().file) {
+        await this.sendFile(transfer, abort.signal, hashAgain);
+      } else {
+        transfer.begin('asking');
+        await this.write(transfer);
+      }
+      this.note(transfer, { sent: true, key: undefined });
+      transfer.phase.set('sent');
+      void forgetHandle(transfer.record().id);
+    } catch (error) {
+      if (!abort.signal.aborted) {
+        this.stop(transfer, error);
+      }
+    }
+  }
+
+  private stop(transfer: Transfer, error: unknown): void {
+    if (error instanceof SendFailure && error.kind === 'signedOut') {
+      transfer.phase.set('paused');
+      this.http.unauthorised.update((count) => count + 1);
+    } else if (error instanceof SendFailure) {
+      transfer.fail(new Problem(0, 'The upload has stopped', error.message));
+    } else {
+      transfer.fail(Problem.of(error));
+    }
+  }
+
+  private async sendFile(transfer: Transfer, abort: AbortSignal, hashAgain: boolean): Promise<void> {
+    const { file } = transfer;
+    if (!file) {
+      throw new Problem(0, 'The file is not at hand', 'Choose it again.');
+    }
+    const before = transfer.record().sha256;
+    if (!before || hashAgain) {
+      transfer.begin('hashing');
+      const sha256 = await this.hash(file, (done) => transfer.progress(done), abort);
+      if (before && before !== sha256) {
+        transfer.file = undefined;
+        throw new Problem(0, 'That is another file', 'Its content is not what the upload was started with.');
+      }
+      this.note(transfer, { sha256 });
+    }
+    transfer.begin('asking');
+    let url = before ? await this.sessionOf(transfer) : undefined;
+    if (!url) {
+      await this.write(transfer);
+      transfer.begin('waiting');
+      url = await this.awaitSession(transfer, abort);
+    }
+    if (!url) {
+      return; // The plane has these bytes already.
+    }
+    transfer.sessionUrl = url;
+    transfer.begin('sending');
+    const { key = '', sha256 = '' } = transfer.record();
+    await send({
+      file,
+      sha256,
+      port: new HttpSession(sessionPath(url), { key, csrf: this.http.csrfToken }),
+      progress: (sent) => {
+        transfer.progress(sent);
+        if (sent === file.size && transfer.phase() === 'sending') {
+          transfer.phase.set('verifying');
+        }
+      },
+      trouble: (text) => transfer.trouble.set(text),
+      abort,
+    });
+  }
+
+  private async existing(transfer: Transfer): Promise<{ data: ImageUpload; etag?: string } | undefined> {
+    const { ns, application } = transfer.record().request;
+    try {
+      return await this.plane.object<ImageUpload>(ns, 'imageuploads', application);
+    } catch (error) {
+      if (Problem.of(error).status === 404) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  /** The session that is open for this very archive and key, if one is. */
+  private async sessionOf(transfer: Transfer): Promise<string | undefined> {
+    const { sha256, key, request } = transfer.record();
+    const found = await this.existing(transfer);
+    const isOurs =
+      found?.data.spec.version === request.version &&
+      key !== undefined &&
+      found.data.metadata.annotations?.['orbit.k8or.io/upload-key-sha256'] === (await hashOfKey(key));
+    const upload = found?.data.status?.upload;
+    return isOurs && upload?.sha256 === sha256 ? upload?.url : undefined;
+  }
+
+  /** Writes the ImageUpload: anew, or over the one that is there, unless somebody else does at the same moment. */
+  private async write(transfer: Transfer, attempt = 1): Promise<void> {
+    const { request, reference, sha256 = '', file, key } = transfer.record();
+    const source = reference ? { reference: { image: reference } } : { archive: { sha256, size: file?.size ?? 0 } };
+    const found = await this.existing(transfer);
+    const object = imageUpload(request, source, key && (await hashOfKey(key)), found?.data);
+    try {
+      if (found) {
+        await this.plane.replace(request.ns, 'imageuploads', object, found.etag ?? '');
+      } else {
+        await this.plane.create(request.ns, 'imageuploads', object);
+      }
+    } catch (error) {
+      const { status } = Problem.of(error);
+      // Mostly its status that has moved on. Who wrote something else sees it in the object's history.
+      if ((status !== 412 && status !== 409) || attempt >= 5) {
+        throw error;
+      }
+      await this.write(transfer, attempt + 1);
+    }
+  }
+
+  /** Where to send the bytes; nothing if the plane has them already. */
+  private async awaitSession(transfer: Transfer, abort: AbortSignal): Promise<string | undefined> {
+    const { sha256, request } = transfer.record();
+    for (;;) {
+      abort.throwIfAborted();
+      const found = await this.existing(transfer);
+      const object = found?.data;
+      const upload = object?.status?.upload;
+      if (upload && upload.sha256 === sha256) {
+        return upload.url;
+      }
+      if (object && object.status?.release?.version === request.version) {
+        return undefined;
+      }
+      if (object && standing(object).tone === 'bad') {
+        const { word, message } = standing(object);
+        throw new Problem(0, word, message);
+      }
+      await this.changeOf(request.application, abort);
+    }
+  }
+
+  private changeOf(name: string, abort: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        subscription.unsubscribe();
+        abort.removeEventListener('abort', end);
+        resolve();
+      };
+      const timer = setTimeout(end, POLL);
+      const subscription = this.live.changes.subscribe((change) => {
+        if (change.type !== 'RESET' && change.plural === 'imageuploads' && change.name === name) {
+          end();
+        }
+      });
+      abort.addEventListener('abort', end);
+    });
+  }
+}
