@@ -136,9 +136,9 @@ export class Plane {
     await this.http.send('DELETE', `${of(ns)}/objects/${plural}/${encodeURIComponent(name)}`);
   }
 
-  /** Where changes are told as they come. */
-  watchUrl(ns: string): string {
-    return `${of(ns)}/watch`;
+  /** Where changes are told as they come, from after a message on. */
+  watchUrl(ns: string, since = ''): string {
+    return `${of(ns)}/watch${queryString({ since })}`;
   }
 
   private async get<T>(path: string, query = {}, abort?: AbortSignal): Promise<T> {

@@ -121,9 +121,10 @@ export interface AuditEvent {
   environment?: string;
   digest?: string;
   detail?: string;
+  specDigest?: string;
+  id: string;
   hash: string;
   prevHash?: string;
-  [more: string]: unknown;
 }
 
 export interface Setting {

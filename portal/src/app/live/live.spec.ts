@@ -6,20 +6,20 @@ class FakeSource {
   static all: FakeSource[] = [];
   readyState = 1;
   onopen?: () => void;
-  onmessage?: (message: { data: string }) => void;
+  onmessage?: (message: { data: string; lastEventId: string }) => void;
   onerror?: () => void;
-  private readonly listeners = new Map<string, () => void>();
+  private readonly listeners = new Map<string, (message: { lastEventId: string }) => void>();
 
   constructor(readonly url: string) {
     FakeSource.all.push(this);
   }
 
-  addEventListener(name: string, listener: () => void): void {
+  addEventListener(name: string, listener: (message: { lastEventId: string }) => void): void {
     this.listeners.set(name, listener);
   }
 
   tell(name: string): void {
-    this.listeners.get(name)?.();
+    this.listeners.get(name)?.({ lastEventId: '' });
   }
 
   close(): void {
@@ -58,7 +58,7 @@ describe('Live', () => {
 
   it('tells changes, and that something was missed', () => {
     const change = { type: 'MODIFIED', plural: 'imageuploads', name: 'web', object: {} };
-    FakeSource.all[0]?.onmessage?.({ data: JSON.stringify(change) });
+    FakeSource.all[0]?.onmessage?.({ data: JSON.stringify(change), lastEventId: '' });
     FakeSource.all[0]?.tell('reset');
     expect(told).toEqual([change, { type: 'RESET' }]);
   });
@@ -77,5 +77,16 @@ describe('Live', () => {
     FakeSource.all[1]?.onopen?.();
     expect(told).toEqual([{ type: 'RESET' }]);
     expect(live.state()).toBe('live');
+  });
+
+  it('has the plane go on from the last message where there was one', () => {
+    const [first] = FakeSource.all;
+    first?.onmessage?.({ data: '{"type":"ADDED"}', lastEventId: 'id 7' });
+    first?.close();
+    first?.onerror?.();
+    vi.advanceTimersByTime(1000);
+    expect(FakeSource.all[1]?.url).toBe('/api/v1/namespaces/shop/watch?since=id+7');
+    FakeSource.all[1]?.onopen?.();
+    expect(told).toEqual([{ type: 'ADDED' }]);
   });
 });

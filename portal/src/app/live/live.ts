@@ -22,6 +22,8 @@ export class Live {
   private source?: EventSource;
   private again?: ReturnType<typeof setTimeout>;
   private failures = 0;
+  /** Where the plane is to go on from. */
+  private lastId = '';
 
   readonly changes = this.told.asObservable();
   readonly namespace = signal<string | undefined>(undefined);
@@ -42,23 +44,35 @@ export class Live {
 
   private connect(namespace: string, wasLost: boolean): void {
     this.connection.set(wasLost ? 'lost' : 'connecting');
-    const source = new EventSource(this.plane.watchUrl(namespace));
+    const source = new EventSource(this.plane.watchUrl(namespace, this.lastId));
     this.source = source;
     const ready = (): void => {
       this.connection.set('live');
       this.failures = 0;
     };
-    // A stream that the browser resumes by itself brings what was missed; one that is opened anew does not.
+    // A stream that goes on from a message brings what was missed; one that begins anew does not.
+    const missesSomething = wasLost && !this.lastId;
     source.onopen = () => {
       ready();
-      if (wasLost) {
-        wasLost = false;
+      if (missesSomething) {
         this.told.next({ type: 'RESET' });
       }
     };
-    source.addEventListener('ready', ready);
-    source.addEventListener('reset', () => this.told.next({ type: 'RESET' }));
-    source.onmessage = (message: MessageEvent<string>) => this.told.next(JSON.parse(message.data) as Change);
+    const remember = ({ lastEventId }: MessageEvent<string>): void => {
+      this.lastId = lastEventId || this.lastId;
+    };
+    source.addEventListener('ready', (message) => {
+      remember(message);
+      ready();
+    });
+    source.addEventListener('reset', (message) => {
+      remember(message);
+      this.told.next({ type: 'RESET' });
+    });
+    source.onmessage = (message: MessageEvent<string>) => {
+      remember(message);
+      this.told.next(JSON.parse(message.data) as Change);
+    };
     source.onerror = () => {
       this.connection.set('lost');
       if (source.readyState === EventSource.CLOSED) {
@@ -74,6 +88,7 @@ export class Live {
     this.source?.close();
     this.source = undefined;
     this.failures = 0;
+    this.lastId = '';
     this.connection.set('off');
   }
 }

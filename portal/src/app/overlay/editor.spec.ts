@@ -4,6 +4,9 @@ import { Problem } from '../api/problem';
 import { EnvironmentOverlay } from '../api/types';
 import { OverlayEditor } from './editor';
 
+// Whole components take their time on a machine that has other things to do.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
 const NAME = 'web.prod';
 
 /** An API server with one overlay, which others change too. */

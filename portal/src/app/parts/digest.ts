@@ -16,8 +16,8 @@ import { MatSnackBar } from '@angular/material/snack-bar';
       color: var(--ink-2);
       border-radius: 4px;
       display: inline-flex;
-        align-items: center;
-        min-height: 24px;
+      align-items: center;
+      min-height: 24px;
       &:hover {
         color: var(--accent);
       }

@@ -20,7 +20,7 @@ export function readUnified(diff: string): DiffLine[] {
     .replace(/\n$/, '')
     .split('\n')
     .filter((line) => !line.startsWith('--- ') && !line.startsWith('+++ ') && !line.startsWith('\\'))
-    .map((line) => (line.startsWith('@@') ? { sign: '@' as const, text: line } : read(line)));
+    .map((line) => (line.startsWith('@@') ? { sign: '@' as const, text: '⋯' } : read(line)));
 }
 
 function read(line: string): DiffLine {

@@ -2,9 +2,9 @@ import { ChangeDetectionStrategy, Component, computed, DestroyRef, effect, injec
 import { MatButtonModule } from '@angular/material/button';
 import { MatMenuModule } from '@angular/material/menu';
 import { MatTooltip } from '@angular/material/tooltip';
-import { NavigationEnd, Router, RouterLink, RouterLinkActive, RouterOutlet } from '@angular/router';
-import { takeUntilDestroyed } from '@angular/core/rxjs-interop';
-import { filter, skip } from 'rxjs';
+import { NavigationEnd, Router, RouterLink, RouterOutlet } from '@angular/router';
+import { takeUntilDestroyed, toSignal } from '@angular/core/rxjs-interop';
+import { filter, map, skip } from 'rxjs';
 import { Live } from '../live/live';
 import { Icon } from '../parts/icon';
 import { SessionStore } from '../session/session-store';
@@ -15,7 +15,7 @@ import { Theme } from './theme';
 /** What surrounds every page of a namespace. */
 @Component({
   selector: 'orbit-shell',
-  imports: [RouterOutlet, RouterLink, RouterLinkActive, MatButtonModule, MatMenuModule, MatTooltip, Icon],
+  imports: [RouterOutlet, RouterLink, MatButtonModule, MatMenuModule, MatTooltip, Icon],
   templateUrl: './shell.html',
   styleUrl: './shell.scss',
   changeDetection: ChangeDetectionStrategy.OnPush,
@@ -33,11 +33,26 @@ export class Shell {
   protected readonly state = this.live.state;
   protected readonly sending = computed(() => this.transfers.active(this.ns()).length);
   protected readonly sections = [
-    { path: './', icon: 'apps', label: 'Applications', exact: true },
-    { path: 'upload', icon: 'upload', label: 'Upload', exact: false },
-    { path: 'clusters', icon: 'cluster', label: 'Clusters', exact: false },
-    { path: 'audit', icon: 'audit', label: 'Audit', exact: false },
+    {
+      path: './',
+      icon: 'apps',
+      label: 'Applications',
+      pages: [undefined, 'apps', 'environmentoverlays', 'helmcharts'],
+    },
+    { path: 'upload', icon: 'upload', label: 'Upload', pages: ['upload', 'imageuploads'] },
+    { path: 'clusters', icon: 'cluster', label: 'Clusters', pages: ['clusters', 'ephemeralclusters', 'deliveries'] },
+    { path: 'audit', icon: 'audit', label: 'Audit', pages: ['audit'] },
   ] as const;
+  private readonly router = inject(Router);
+  private readonly url = toSignal(
+    this.router.events.pipe(
+      filter((event) => event instanceof NavigationEnd),
+      map((event) => event.urlAfterRedirects),
+    ),
+    { initialValue: this.router.url },
+  );
+  /** The first part of the path below the namespace. */
+  private readonly part = computed(() => path(this.url()).split('/')[3]);
 
   constructor() {
     effect(() => {
@@ -50,8 +65,8 @@ export class Shell {
     }
     inject(DestroyRef).onDestroy(() => this.live.follow(undefined));
     // Who navigates by keyboard or screen reader goes on where the new page begins.
-    inject(Router)
-      .events.pipe(
+    this.router.events
+      .pipe(
         filter((event) => event instanceof NavigationEnd),
         skip(1),
         filter((event) => path(event.url) !== path(this.before)),
@@ -64,6 +79,10 @@ export class Shell {
   }
 
   private before = '';
+
+  protected isHere(section: { pages: readonly (string | undefined)[] }): boolean {
+    return section.pages.includes(this.part());
+  }
 }
 
 function path(url: string): string {

@@ -9,6 +9,9 @@ import { SessionStore } from '../session/session-store';
 import { UploadRequest } from './request';
 import { HASHER, Transfers } from './transfers';
 
+// Whole components take their time on a machine that has other things to do.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
 const REQUEST: UploadRequest = {
   ns: 'shop',
   application: 'web',
@@ -80,7 +83,7 @@ describe('Transfers', () => {
 
   it('writes the object with the digest of the file and the hash of its key, never the key', async () => {
     const transfer = transfers().sendArchive(REQUEST, new File(['abc'], 'web.tar'));
-    await vi.waitUntil(() => transfer.phase() === 'sent');
+    await vi.waitUntil(() => transfer.phase() === 'sent', { timeout: 20_000 });
     const object = plane.objects.get('web');
     expect(object?.spec.images[0]?.source).toEqual({ archive: { sha256: 'sha256:abc', size: 3 } });
     expect(object?.metadata.annotations?.['orbit.k8or.io/upload-key-sha256']).toMatch(/^sha256:[0-9a-f]{64}$/);
@@ -96,7 +99,7 @@ describe('Transfers', () => {
       spec: { application: 'web', version: '0.9.0', images: [] },
     });
     const transfer = transfers().sendReference(REQUEST, 'registry.example/web:1');
-    await vi.waitUntil(() => transfer.phase() === 'sent');
+    await vi.waitUntil(() => transfer.phase() === 'sent', { timeout: 20_000 });
     expect(plane.objects.get('web')?.spec.version).toBe('1.0.0');
   });
 
@@ -114,14 +117,14 @@ describe('Transfers', () => {
       ],
     };
     const transfer = transfers().sendArchive(REQUEST, new File(['abc'], 'web.tar'));
-    await vi.waitUntil(() => transfer.phase() === 'failed');
+    await vi.waitUntil(() => transfer.phase() === 'failed', { timeout: 20_000 });
     expect(transfer.problem()).toMatchObject({ title: 'VersionConflict', detail: 'other content' });
   });
 
   it('is taken up after a reload, with the same file and no other', async () => {
     plane.status = {};
     const before = transfers().sendArchive(REQUEST, new File(['abc'], 'web.tar', { lastModified: 1 }));
-    await vi.waitUntil(() => before.phase() === 'waiting');
+    await vi.waitUntil(() => before.phase() === 'waiting', { timeout: 20_000 });
     const key = before.record().key;
 
     const again = transfers();
@@ -129,7 +132,7 @@ describe('Transfers', () => {
     if (!transfer) {
       throw new Error('it is forgotten');
     }
-    await vi.waitUntil(() => transfer.phase() === 'needsFile');
+    await vi.waitUntil(() => transfer.phase() === 'needsFile', { timeout: 20_000 });
     expect(transfer.record().key).toBe(key);
     await again.continueWith(transfer, new File(['abcd'], 'web.tar'));
     expect(transfer.phase()).toBe('needsFile');
@@ -145,7 +148,7 @@ describe('Transfers', () => {
 
   it('does not show the uploads of another person', async () => {
     const transfer = transfers().sendReference(REQUEST, 'web:1');
-    await vi.waitUntil(() => transfer.phase() === 'sent');
+    await vi.waitUntil(() => transfer.phase() === 'sent', { timeout: 20_000 });
     localStorage.setItem('orbit.transfers', (localStorage.getItem('orbit.transfers') ?? '').replace('maria', 'li'));
     expect(transfers().all()).toEqual([]);
   });
@@ -153,7 +156,7 @@ describe('Transfers', () => {
   it('forgets what is dismissed', async () => {
     const all = transfers();
     const transfer = all.sendReference(REQUEST, 'web:1');
-    await vi.waitUntil(() => transfer.phase() === 'sent');
+    await vi.waitUntil(() => transfer.phase() === 'sent', { timeout: 20_000 });
     all.dismiss(transfer);
     expect(transfers().all()).toEqual([]);
   });

@@ -5,6 +5,9 @@ import { Problem } from '../../api/problem';
 import { SignInMethod } from '../../api/types';
 import { SignIn } from './sign-in';
 
+// Whole components take their time on a machine that has other things to do.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
 describe('SignIn', () => {
   const plane = {
     methods: [] as SignInMethod[],
@@ -39,6 +42,16 @@ describe('SignIn', () => {
     const element = (await show()).nativeElement as HTMLElement;
     expect(element.querySelector('a')?.getAttribute('href')).toBe('/auth/start?return=%2Fns%2Fshop');
     expect(element.querySelector('form')).toBeNull();
+  });
+
+  it('says why the provider did not let one in', async () => {
+    plane.methods = [{ type: 'oidc', name: 'Shop SSO', url: '/auth/start' }];
+    const fixture = await show();
+    fixture.componentRef.setInput('problem', 'expired');
+    await fixture.whenStable();
+    expect((fixture.nativeElement as HTMLElement).querySelector('[role=alert]')?.textContent).toContain(
+      'took too long',
+    );
   });
 
   it('signs in with a token and goes on', async () => {

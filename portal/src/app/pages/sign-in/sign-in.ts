@@ -13,6 +13,13 @@ import { Skeleton } from '../../parts/skeleton';
 import { returnPath } from '../../session/guard';
 import { SessionStore } from '../../session/session-store';
 
+const WHY: Record<string, string> = {
+  refused: 'The identity provider has refused, or you have thought better of it.',
+  expired: 'That took too long. Try again.',
+  failed: 'The identity provider did not answer as it should. Try again; if it stays so, tell an administrator.',
+  name: 'The identity provider gives you a name that the plane cannot act as. An administrator has to look at it.',
+};
+
 /** Signing in, by whichever ways the plane has. */
 @Component({
   selector: 'orbit-sign-in',
@@ -25,6 +32,9 @@ export class SignIn {
   /** The page to come back to. */
   readonly return = input<string>();
 
+  /** Why signing in with a provider did not work, as the plane says it. */
+  readonly problem = input<string>();
+
   private readonly plane = inject(Plane);
   private readonly router = inject(Router);
   protected readonly session = inject(SessionStore);
@@ -36,6 +46,10 @@ export class SignIn {
   protected readonly token = signal('');
   protected readonly takesToken = computed(() => this.methods()?.some((each) => each.type === 'token') ?? false);
   protected readonly providers = computed(() => this.methods()?.filter((each) => each.type === 'oidc') ?? []);
+  protected readonly why = computed(() => {
+    const problem = this.problem();
+    return problem ? (WHY[problem] ?? 'Signing in did not work. Try again.') : '';
+  });
   protected readonly command = 'kubectl create token YOUR-SERVICE-ACCOUNT --namespace YOUR-NAMESPACE --duration 8h';
 
   constructor() {
