@@ -55,7 +55,7 @@ interface WithPicker {
     }
     p {
       margin: 0;
-      flex: 1;
+      flex: 1 1 12rem;
     }
   `,
   changeDetection: ChangeDetectionStrategy.OnPush,
