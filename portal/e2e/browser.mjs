@@ -17,7 +17,7 @@ export const plane = {
 const output = new URL('./output/', import.meta.url).pathname;
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
-/** The ways that every page is looked at. */
+/** The ways that every page is looked at; ORBIT_E2E_LOOKS names some of them, or `none`. */
 const LOOKS = [
   { name: 'light', colorScheme: 'light', viewport: { width: 1360, height: 860 } },
   { name: 'dark', colorScheme: 'dark', viewport: { width: 1360, height: 860 } },
@@ -71,7 +71,7 @@ export async function open(browser) {
 /** Looks at the page in light, in dark and on a phone: a picture of each, and no finding of axe in any. */
 export async function judge(page, name) {
   mkdirSync(output, { recursive: true });
-  for (const look of LOOKS) {
+  for (const look of LOOKS.filter((each) => (env.ORBIT_E2E_LOOKS ?? each.name).split(',').includes(each.name))) {
     await page.emulateMedia({ colorScheme: look.colorScheme });
     await page.setViewportSize(look.viewport);
     await page.screenshot({ path: `${output}${name}-${look.name}.png`, fullPage: true });

@@ -1,4 +1,4 @@
-import { effect, inject, Injectable, signal } from '@angular/core';
+import { effect, inject, Injectable, signal, untracked } from '@angular/core';
 import { Router } from '@angular/router';
 import { Http } from '../api/http';
 import { Plane } from '../api/plane';
@@ -19,11 +19,15 @@ export class SessionStore {
 
   constructor() {
     effect(() => {
-      if (this.http.unauthorised() > 0 && this.current()) {
-        this.ended.set(true);
-        this.take(undefined);
-        void this.router.navigate(['/sign-in'], { queryParams: { return: this.router.url } });
-      }
+      const refusals = this.http.unauthorised();
+      // Refusals from before this session, as of a wrong token, say nothing of it.
+      untracked(() => {
+        if (refusals > 0 && this.current()) {
+          this.ended.set(true);
+          this.take(undefined);
+          void this.router.navigate(['/sign-in'], { queryParams: { return: this.router.url } });
+        }
+      });
     });
   }
 
