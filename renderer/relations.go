@@ -71,6 +71,9 @@ func (k *kustomizer) manifestObjects() (objects []manifestObject, ok bool) {
 		if file >= 0 {
 			text = k.Resources[file]
 		}
+		if strings.Contains(text, "\r\r") {
+			return nil, false // Kustomize takes a part of such line ends away, once.
+		}
 		texts, ok := splitAtSeparators(strings.ReplaceAll(text, "\r\n", "\n"))
 		if !ok {
 			return nil, false

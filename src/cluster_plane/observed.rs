@@ -25,7 +25,8 @@ use super::{
 use crate::digest::Digest;
 
 /// How many objects of a cluster are kept of those that watches tell of, and how many pods: 150 MB of each at the most, and
-/// a tenth of that as a rule. The largest clusters have as many pods, and an overlay has 10,000 objects at most.
+/// a tenth of that as a rule. A cluster has 150,000 pods at most (Kubernetes, "Considerations for large clusters"), of which
+/// those are watched that are where something is delivered to; an overlay has 10,000 objects at most.
 const MOST: usize = 50_000;
 
 /// An object that the plane applied, as it was seen last.

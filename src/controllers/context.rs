@@ -8,7 +8,7 @@ use std::{
 
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, Preconditions},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, Preconditions},
     core::{DeserializeGuard, NamespaceResourceScope},
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
@@ -166,11 +166,22 @@ impl Context {
     /// Deletes this very object; that it is gone is no error.
     pub async fn delete<K>(&self, object: &K) -> Result<(), Halt>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
-        let preconditions = Preconditions { uid: object.uid(), resource_version: None };
+        self.delete_by_name::<K>(object.meta()).await
+    }
+
+    /// The same of an object of which only the metadata can be read.
+    pub async fn delete_by_name<K>(&self, meta: &ObjectMeta) -> Result<(), Halt>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        let preconditions = Preconditions { uid: meta.uid.clone(), resource_version: None };
         let params = DeleteParams::default().preconditions(preconditions);
-        match self.api::<K>(&object.namespace().unwrap_or_default()).delete(&object.name_any(), &params).await {
+        let resource = ApiResource::erase::<K>(&());
+        let namespace = meta.namespace.as_deref().unwrap_or_default();
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
+        match api.delete(meta.name.as_deref().unwrap_or_default(), &params).await {
             Ok(_) => {
                 failpoint::after_write("delete object");
                 Ok(())

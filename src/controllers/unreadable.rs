@@ -29,7 +29,17 @@ pub async fn skip<K: Reconcile>(invalid: &InvalidObject, object: &DeserializeGua
     let outcome = match (meta.deletion_timestamp.is_some(), finalizers::is_held(meta)) {
         (false, _) => tell::<K>(invalid, object, context, &format!("{problem}. Nothing is done for it")).await,
         (true, false) => Ok(()),
-        (true, true) => end::<K>(invalid, object, context, &problem).await,
+        (true, true) => match end::<K>(invalid, object, context, &problem).await {
+            Ok(()) => Ok(()),
+            Err(halt) => {
+                let waits = format!("{problem}. It is being deleted, and waits: {halt}");
+                // That what it waits for is told of is no reason to wait.
+                if let Err(untold) = tell::<K>(invalid, object, context, &waits).await {
+                    tracing::debug!(%untold, "the condition of a deletion that waits could not be written");
+                }
+                Err(halt)
+            }
+        },
     };
     let uid = meta.uid.as_deref().unwrap_or_default();
     match outcome {
@@ -93,7 +103,7 @@ async fn tell<K: Reconcile>(
     match set_status(&api, meta, &status).await {
         Ok(_) => {}
         // What is too odd for the plane may be so for the API server. The event remains.
-        Err(kube::Error::Api(refusal)) => {
+        Err(kube::Error::Api(refusal)) if matches!(refusal.code, 400..=499) && !matches!(refusal.code, 409 | 429) => {
             tracing::warn!(kind = K::KIND, namespace, name, %refusal, "no condition could be set")
         }
         Err(error) => return Err(error.into()),

@@ -211,7 +211,7 @@ async fn what_cannot_be_changed_is_named_and_made_anew_where_that_is_asked_for()
         fleet.until_delivered("web").await;
         assert_eq!(fleet.value("frozen").await.as_deref(), Some("2"));
         assert_ne!(fleet.config_maps().get("frozen").await.unwrap().uid(), before);
-        let told = ["requested", "applied", "healthy", "requested", "failed", "healthy"];
+        let told = ["requested", "applied", "healthy", "requested", "failed", "applied", "healthy"];
         assert_eq!(fleet.told("web").await, told.map(|state| format!("{state} dev here -")));
 
         // A workload, with what Kubernetes makes of it.

@@ -5,8 +5,12 @@
 //! Techniques for Main Memory Database Systems", SIGMOD 1984). Each is whole by itself, sees those before it, and is
 //! answered only when all are durable.
 
-use std::path::{Path, PathBuf};
+use std::{
+    panic::AssertUnwindSafe,
+    path::{Path, PathBuf},
+};
 
+use futures::FutureExt;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
@@ -42,11 +46,14 @@ impl Commits {
             while waiting.recv_many(&mut group, TOGETHER).await > 0 {
                 let (transactions, answers): (Vec<_>, Vec<_>) =
                     group.drain(..).map(|one: Waiting| (one.writes, one.answer)).unzip();
-                let verdicts = match make(&pool, &transactions).await {
-                    Ok(verdicts) => verdicts,
+                // A defect that some transaction brings to light must not end those after it.
+                let verdicts = match AssertUnwindSafe(make(&pool, &transactions)).catch_unwind().await {
+                    Ok(Ok(verdicts)) => verdicts,
                     // None of them was made, as far as that can be known.
-                    Err(error) => {
-                        let message = error.to_string();
+                    failed => {
+                        let message = failed.map_or("a defect of the plane".to_owned(), |made| {
+                            made.err().map(|error| error.to_string()).unwrap_or_default()
+                        });
                         answers.iter().map(|_| Err(unavailable(&path, message.clone()))).collect()
                     }
                 };
@@ -129,8 +136,6 @@ async fn write(group: &mut Transaction<'_, Sqlite>, writes: &[Write]) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use futures::FutureExt;
-
     use super::{super::SqliteTable, *};
     use crate::chart_store::table::{Item, ItemKey, Range, Table};
 

@@ -59,9 +59,18 @@ impl<'a> History<'a> {
         self.record.as_ref()?.inventory
     }
 
-    /// Whether the cluster took all of this artifact, and nothing else was begun since.
+    /// Whether the cluster took all of this artifact, and nothing else was begun since. That a cluster was lost takes
+    /// nothing away from it, should it come back.
     pub fn was_applied(&self, artifact: &Digest) -> bool {
-        self.state(artifact).is_some_and(|state| state != DeploymentState::Requested)
+        use DeploymentState::{Applied, Degraded, Failed, Healthy, Lost};
+        match (self.state(artifact), &self.record) {
+            (Some(Applied | Healthy | Degraded | Lost), _) => true,
+            // For its health, or because the cluster refused it.
+            (Some(Failed), Some(record)) => {
+                record.applied.as_ref().is_some_and(|applied| applied.attempt == record.attempt)
+            }
+            _ => false,
+        }
     }
 
     /// What a verdict needs to know.
@@ -86,7 +95,7 @@ impl<'a> History<'a> {
 
     /// The cluster has taken it.
     pub async fn applied(&mut self, wanted: &Wanted, inventory: &InventoryRef) -> Result<(), Halt> {
-        if self.state(&wanted.artifact) != Some(DeploymentState::Requested) {
+        if self.was_applied(&wanted.artifact) {
             return Ok(());
         }
         self.append(wanted, DeploymentState::Applied, Some(inventory.digest), None).await

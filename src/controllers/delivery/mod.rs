@@ -32,7 +32,7 @@ use super::{
     conditions::now,
     context::Context,
     outcome::{Halt, HaltKind, Observation, Ready},
-    reconcile::{Common, Reconcile},
+    reconcile::{self, Common, Reconcile},
 };
 use crate::{
     api::{
@@ -80,6 +80,7 @@ impl Reconcile for Delivery {
 
     async fn reconcile(&self, context: &Context, status: &mut DeliveryStatus) -> Result<Ready, Halt> {
         context.caches.ready().await;
+        freshen(context, self, status).await?;
         let request = Request::of(self, context);
         let mut history = History::read(context, &request).await?;
         let target = match cluster::find(context, self).await? {
@@ -128,6 +129,10 @@ impl Reconcile for Delivery {
                 context.publish(self, EventType::Warning, reason::ROLLED_BACK, &why).await;
                 let reason = judged.message.chars().take(1024).collect();
                 status.rolled_back = Some(RolledBack { artifact: wanted.artifact, version: wanted.version, reason });
+                // Whoever asked for another try has had it.
+                status.last_handled_reconcile_at = self.annotations().get(annotation::REQUESTED_AT).cloned();
+                // Once what was healthy is begun, the journal does not tell any more what was given up for it.
+                reconcile::progress(self, context, status, why).await?;
                 continue;
             }
             return outcome(self, status, &wanted, judged, &sight);
@@ -226,17 +231,15 @@ async fn settle(
     history: &mut History<'_>,
 ) -> Result<Sight, Halt> {
     let inputs = inputs::Inputs::read(context, request, target, wanted).await?;
-    if !is_applied(status, &inputs) {
-        freshen(context, request, status).await?;
-    }
+    let was_applied = history.was_applied(&wanted.artifact);
     // Where the journal has the beginning of something else, the status is from before that.
-    if !is_applied(status, &inputs) || !history.was_applied(&wanted.artifact) {
+    if !is_applied(status, &inputs) || !was_applied {
         let inventory = bring::bring(context, request, target, &inputs, wanted, status, history).await?;
         history.applied(wanted, &inventory).await?;
         status.attempted = None;
         let at = match &status.applied {
             // The same once more, into a cluster that has changed: its time to become healthy has begun already.
-            Some(applied) if applied.artifact == wanted.artifact => applied.at,
+            Some(applied) if applied.artifact == wanted.artifact && was_applied => applied.at,
             _ => now(),
         };
         status.applied = Some(AppliedArtifact {
@@ -253,22 +256,20 @@ async fn settle(
     correct(context, request, target, &inputs, wanted, status, sight).await
 }
 
+/// Whether this is what the cluster took last, and nothing was tried since.
 fn is_applied(status: &DeliveryStatus, inputs: &inputs::Inputs) -> bool {
-    status.applied.as_ref().is_some_and(|applied| applied.inputs_digest == inputs.digest)
-        && status.attempted.is_none_or(|attempted| attempted == inputs.digest)
+    status.applied.as_ref().is_some_and(|applied| applied.inputs_digest == inputs.digest) && status.attempted.is_none()
 }
 
 /// Takes what was written of the delivery last from the API server itself, where the object at hand is from a moment before
-/// this program's own last run: an older inventory would forget what that run has applied.
-async fn freshen(context: &Context, request: &Request<'_>, status: &mut DeliveryStatus) -> Result<(), Halt> {
-    if !context.written.is_older(request.object) {
+/// this program's own last run: an older status would forget what that run has applied, or given up.
+async fn freshen(context: &Context, object: &Delivery, status: &mut DeliveryStatus) -> Result<(), Halt> {
+    if !context.written.is_older(object) {
         return Ok(());
     }
-    let live = context.api::<Delivery>(&request.key.namespace).get_opt(&request.object.name_any()).await?;
-    if let Some(live) = live.filter(|live| live.uid() == request.object.uid()).and_then(|live| live.status) {
-        status.applied = live.applied;
-        status.attempted = live.attempted;
-        status.inventory = live.inventory;
+    let live = context.api::<Delivery>(&object.namespace().unwrap_or_default()).get_opt(&object.name_any()).await?;
+    if let Some(live) = live.filter(|live| live.uid() == object.uid()) {
+        *status = live.status.unwrap_or_default();
     }
     Ok(())
 }
@@ -287,7 +288,6 @@ async fn correct(
     if let Some(left) = context.corrections.held_back(&uid) {
         return Ok(Sight { correct_again: Some(left), ..sight });
     }
-    freshen(context, request, status).await?;
     let ids: BTreeSet<_> = sight.drift.iter().map(|drift| drift.id.clone()).collect();
     // Counted also where it fails halfway: what was put right until then wakes whoever changes it.
     context.corrections.made(&uid);

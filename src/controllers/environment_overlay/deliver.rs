@@ -1,6 +1,9 @@
 //! Which clusters an overlay goes to: one `Delivery` for each. What they do there is their own business.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use kube::{ResourceExt, api::ListParams, core::DeserializeGuard};
@@ -9,8 +12,8 @@ use serde_json::json;
 use crate::{
     api::{
         ClusterCounts, ConditionStatus, DeletionPolicy, Delivery, DeliveryMode, DeliverySpec, EnvironmentOverlay,
-        EphemeralCluster, FINALIZER, GROUP, LabelSelector, OverlayArtifact, VERSION, condition_type, delivery_name,
-        label, reason,
+        EphemeralCluster, FINALIZER, GROUP, LabelSelector, OverlayArtifact, VERSION, condition_type, delivery_ends,
+        delivery_name, label, reason,
     },
     controllers::{
         conditions::find_true,
@@ -91,9 +94,19 @@ pub async fn deliver(
 pub async fn end_all(context: &Context, object: &EnvironmentOverlay) -> Result<(), Halt> {
     let namespace = object.namespace().unwrap_or_default();
     let of_application = ListParams::default().labels(&format!("{}={}", label::APPLICATION, object.spec.application));
+    let mut ended = BTreeSet::new();
     for delivery in context.list::<Delivery>(&namespace, &of_application).await? {
+        ended.insert(delivery.name_any());
         if delivery.spec.environment == object.spec.environment {
             end(context, object, &delivery).await?;
+        }
+    }
+    // One that cannot be read is known by its name, and says itself why it stays.
+    for unread in context.api::<Delivery>(&namespace).list_metadata(&of_application).await? {
+        let name = unread.name_any();
+        let is_its_own = delivery_ends(&name).is_some_and(|(overlay, _)| overlay == object.name_any());
+        if is_its_own && !ended.contains(&name) && unread.metadata.deletion_timestamp.is_none() {
+            context.delete_by_name::<Delivery>(&unread.metadata).await?;
         }
     }
     Ok(())
@@ -229,7 +242,7 @@ fn progress(
         let delivery = there.iter().filter_map(|it| it.0.as_ref().ok()).find(|it| it.name_any() == *name);
         let Some(status) = delivery.and_then(|delivery| delivery.status.as_ref()) else { continue };
         let applied = status.applied.as_ref().filter(|applied| applied.artifact == spec.artifact);
-        let applied = applied.filter(|applied| status.attempted.is_none_or(|it| it == applied.inputs_digest));
+        let applied = applied.filter(|_| status.attempted.is_none());
         let is_healthy = find_true(&status.conditions, condition_type::HEALTHY).is_some();
         counts.applied += i32::from(applied.is_some());
         counts.healthy += i32::from(applied.is_some() && is_healthy);

@@ -88,6 +88,7 @@ impl Reconcile for EnvironmentOverlay {
                 told.artifact == status.artifact
                     && told.selected == status.selected
                     && told.observed_generation == self.metadata.generation
+                    && told.clusters != status.clusters
             });
             // Nothing is new but how far the clusters are, and they are mostly done in a moment.
             return Err(if is_told { waiting.briefly() } else { waiting });

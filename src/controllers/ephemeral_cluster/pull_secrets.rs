@@ -117,13 +117,11 @@ fn delivered(context: &Context, object: &EphemeralCluster, cluster: &Cluster) ->
     deliveries.map(|delivery| delivery.spec.target_namespace.clone()).collect()
 }
 
-/// Whether a delivery has something in its target namespace in this very cluster, and keeps it. One that is about to move
-/// sees to the Secret itself when it does.
+/// Whether a delivery has something in this very cluster, and keeps it. One that is about to move to another namespace may
+/// have it there by then, or see to the Secret itself when it does.
 fn has_something(delivery: &Delivery, cluster_uid: &str) -> bool {
     let status = delivery.status.as_ref().filter(|status| status.applied.is_some());
-    delivery.spec.cluster.uid == cluster_uid
-        && delivery.metadata.deletion_timestamp.is_none()
-        && status.is_some_and(|status| status.observed_generation == delivery.metadata.generation)
+    delivery.spec.cluster.uid == cluster_uid && delivery.metadata.deletion_timestamp.is_none() && status.is_some()
 }
 
 #[cfg(test)]
@@ -157,7 +155,10 @@ mod tests {
         assert!(has_something(|_| {}));
         assert!(!has_something(|it| it["spec"]["cluster"]["uid"] = json!("before")));
         assert!(!has_something(|it| it["metadata"]["deletionTimestamp"] = json!("2026-01-02T00:00:00Z")));
-        assert!(!has_something(|it| it["metadata"]["generation"] = json!(3)), "it may be on its way elsewhere");
+        assert!(
+            has_something(|it| it["status"]["observedGeneration"] = json!(1)),
+            "its pods pull while it is tried again"
+        );
         assert!(!has_something(|it| it["status"]["applied"] = json!(null)));
         assert!(!has_something(|it| it["status"] = json!(null)));
     }

@@ -1,6 +1,6 @@
 //! The end of a cluster's object: what was delivered there ends first.
 
-use kube::{ResourceExt, core::DeserializeGuard};
+use kube::{Resource, ResourceExt, core::DeserializeGuard};
 
 use super::{connect, is_for, key};
 use crate::{
@@ -15,12 +15,10 @@ pub async fn retire(context: &Context, object: &EphemeralCluster) -> Result<(), 
     context.caches.ready().await;
     let key = key(object);
     let mut left = 0;
-    for delivery in context.caches.deliveries(|delivery| is_for(delivery, &key)) {
-        if let Ok(delivery) = &delivery.0 {
-            left += 1;
-            if delivery.metadata.deletion_timestamp.is_none() {
-                context.delete(delivery).await?;
-            }
+    for delivery in context.caches.deliveries_of_all(|delivery| goes_there(delivery, &key)) {
+        left += 1;
+        if delivery.meta().deletion_timestamp.is_none() {
+            context.delete_by_name::<Delivery>(delivery.meta()).await?;
         }
     }
     if left > 0 {
@@ -36,15 +34,19 @@ pub async fn retire(context: &Context, object: &EphemeralCluster) -> Result<(), 
     Ok(())
 }
 
+/// Whether a delivery goes to a cluster; one that cannot be read is known by its name.
+fn goes_there(delivery: &DeserializeGuard<Delivery>, key: &ClusterKey) -> bool {
+    match &delivery.0 {
+        Ok(readable) => is_for(readable, key),
+        Err(_) => delivery_ends(&delivery.name_any()).is_some_and(|(_, cluster)| cluster == *key),
+    }
+}
+
 /// What an object that cannot be read leaves behind: what is delivered to the cluster. Whether that is to be deleted there,
 /// and how to reach the cluster, only the object says. Without a delivery there is nothing to be done.
 pub async fn leaves_behind(context: &Context, key: ClusterKey) -> Result<Option<String>, Halt> {
     context.caches.ready().await;
-    let goes_there = |delivery: &DeserializeGuard<Delivery>| match &delivery.0 {
-        Ok(readable) => is_for(readable, &key),
-        Err(_) => delivery_ends(&delivery.name_any()).is_some_and(|(_, cluster)| cluster == key),
-    };
-    let deliveries = context.caches.deliveries_of_all(goes_there);
+    let deliveries = context.caches.deliveries_of_all(|delivery| goes_there(delivery, &key));
     let mut names: Vec<_> = deliveries
         .iter()
         .map(|delivery| format!("{}/{}", delivery.namespace().unwrap_or_default(), delivery.name_any()))
