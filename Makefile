@@ -40,10 +40,13 @@ renderer: ## Build the renderer (2 minutes once)
 	go -C renderer build -trimpath -ldflags "-s -w" -o $(BIN)/orbit-renderer .
 
 .PHONY: portal
-portal: ## Build the portal's application, to be put into orbit (1 minute)
-	npm --prefix portal install --no-audit --no-fund
+portal: portal-modules ## Build the portal's application, to be put into orbit (1 minute)
 	npm --prefix portal run build
 	@touch build.rs
+
+.PHONY: portal-modules
+portal-modules:
+	npm --prefix portal install --no-audit --no-fund
 
 .PHONY: build
 build: packages renderer $(if $(wildcard portal/package.json),portal) ## Build the orbit command (3 minutes once)
@@ -64,7 +67,7 @@ fmt: ## Format Rust and Go
 	gofmt -w renderer hack
 
 .PHONY: lint
-lint: lint-rust lint-go lint-generated ## Formats, clippy, vet, licences and bans, generated files fresh
+lint: lint-rust lint-go lint-portal lint-generated ## Formats, clippy, vet, licences and bans, generated files fresh
 
 .PHONY: lint-rust
 lint-rust: packages
@@ -80,6 +83,10 @@ lint-go:
 	go -C hack/testbed vet ./...
 	go -C hack/demo/app vet ./...
 
+.PHONY: lint-portal
+lint-portal: portal-modules
+	npm --prefix portal run lint
+
 .PHONY: lint-generated
 lint-generated:
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
@@ -89,7 +96,7 @@ lint-generated:
 	diff -u portal/openapi.json "$$fresh/openapi.json" || { echo "portal/openapi.json is stale: run make generate"; exit 1; }
 
 .PHONY: test
-test: tools renderer ## Run every test against a real API server and real stores
+test: tools renderer portal ## Run every test against a real API server and real stores
 	@trap 'for name in $(TEST_NAME) $(TEST_CLUSTERS) $(TEST_NAME)-scale-{1..3}; do $(TESTBED) down --all --name $$name; done' EXIT; \
 	for name in $(TEST_CLUSTERS); do $(TESTBED) up --nodes 1 --name $$name; eval "$$($(TESTBED) env --name $$name)"; done; \
 	$(TESTBED) up --name $(TEST_NAME); \
@@ -100,6 +107,7 @@ test: tools renderer ## Run every test against a real API server and real stores
 	export ORBIT_TEST_SCALE_NAME="$(TEST_NAME)-scale" ORBIT_TEST_SCALE_CLUSTERS=3; \
 	go -C hack/testbed test ./...; \
 	go -C renderer test ./...; \
+	npm --prefix portal test; \
 	cargo test $(CARGO_FLAGS) --no-fail-fast
 
 .PHONY: test-scale

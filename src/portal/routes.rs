@@ -13,6 +13,9 @@ pub struct Routes {
     document: Document,
 }
 
+/// Describes a type.
+type Describe = fn(&mut SchemaGenerator) -> Value;
+
 /// What is documented of one request.
 #[derive(Default)]
 pub struct Operation {
@@ -20,10 +23,10 @@ pub struct Operation {
     tag: &'static str,
     summary: &'static str,
     description: &'static str,
-    names: Vec<(&'static str, fn(&mut SchemaGenerator) -> Value)>,
-    query: Option<fn(&mut SchemaGenerator) -> Value>,
+    names: Vec<(&'static str, Describe)>,
+    query: Option<Describe>,
     headers: Vec<(&'static str, &'static str, bool)>,
-    body: Option<fn(&mut SchemaGenerator) -> Value>,
+    body: Option<Describe>,
     answers: Vec<(u16, &'static str, Option<Content>)>,
     problems: Vec<(u16, &'static str)>,
     open: bool,
@@ -31,7 +34,7 @@ pub struct Operation {
 
 struct Content {
     media_type: &'static str,
-    schema: fn(&mut SchemaGenerator) -> Value,
+    schema: Describe,
     etag: bool,
 }
 
@@ -164,7 +167,7 @@ impl Routes {
     }
 
     /// The OpenAPI 3.1 document of all that are given.
-    pub fn openapi(self, problem: fn(&mut SchemaGenerator) -> Value) -> Value {
+    pub fn openapi(self, problem: Describe) -> Value {
         let Document { mut generator, paths } = self.document;
         let problem = problem(&mut generator);
         json!({

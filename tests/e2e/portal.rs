@@ -253,7 +253,7 @@ async fn every_route_is_for_those_whom_kubernetes_lets() {
             }
             let answer = match *method {
                 Method::GET => people[4].get(&elsewhere).await,
-                _ => people[4].write(method.clone(), &elsewhere, Some(&tag).map(String::as_str), &body).await,
+                _ => people[4].write(method.clone(), &elsewhere, Some(tag.as_str()), &body).await,
             };
             assert_eq!(answer.0, StatusCode::FORBIDDEN, "{method} {elsewhere}: {answer:?}");
         }
