@@ -108,7 +108,12 @@ test: tools renderer portal ## Run every test against a real API server and real
 	go -C hack/testbed test ./...; \
 	go -C renderer test ./...; \
 	npm --prefix portal test; \
-	cargo test $(CARGO_FLAGS) --no-fail-fast
+	cargo test $(CARGO_FLAGS) --no-fail-fast; \
+	ORBIT=$(ORBIT) E2E_NAME=$(TEST_NAME)-portal portal/e2e/run
+
+.PHONY: test-portal
+test-portal: demo-parts ## The portal alone, in a real browser before a plane with two clusters; leaves pictures (3 minutes)
+	ORBIT=$(ORBIT) E2E_NAME=$(TEST_NAME)-portal portal/e2e/run
 
 .PHONY: test-scale
 test-scale: tools renderer ## 50 overlays in 20 clusters, of which a quarter dies (takes 10 GB of memory)

@@ -29,15 +29,19 @@ run() {
   "$@"
 }
 
-# A port that nothing listens on. Images are named after it, so that it stays the same for as long as there are any.
-registry_port() {
-  if [[ ! -e $state/port ]]; then
-    local port=28480
+# A port that nothing listens on, from this one on. It stays the same: images are named after the registry's, and browsers
+# know the portal by its own.
+port_of() {
+  local of=$1 port=$2
+  if [[ ! -e $state/$of-port ]]; then
     while (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
-    echo "$port" >"$state/port"
+    echo "$port" >"$state/$of-port"
   fi
-  cat "$state/port"
+  cat "$state/$of-port"
 }
+
+# Makes the node of a cluster pull from the plane.
+trust_registry() { "$bin/testbed" trust "$registry" "$state/certificate/ca.crt" --name "$1"; }
 
 # The control plane, the clusters with a node each, and the plane with its embedded stores.
 start_all() {
@@ -51,10 +55,11 @@ start_all() {
   # The address that nodes reach this machine by, and a certificate for it.
   local ORBIT_TESTBED_ADDRESS
   eval "$("$bin/testbed" env --name "${clusters[0]}" | grep ORBIT_TESTBED_ADDRESS)"
-  registry=$ORBIT_TESTBED_ADDRESS:$(registry_port)
+  registry=$ORBIT_TESTBED_ADDRESS:$(port_of registry 28480)
+  portal=http://127.0.0.1:$(port_of portal 28580)
   "$bin/testbed" certificate "$state/certificate" >/dev/null
   for cluster in "${clusters[@]}"; do
-    "$bin/testbed" trust "$registry" "$state/certificate/ca.crt" --name "$cluster"
+    trust_registry "$cluster"
   done
   admin=$("$bin/testbed" kubeconfig --name "$testbed_name")
   heading "Starting the plane: orbit controller, with everything it stores in one directory"
@@ -69,6 +74,7 @@ start_all() {
     kubectl --kubeconfig "$admin" apply -f - >/dev/null
   setsid "$orbit" controller --kubeconfig "$own" --data-dir "$data" --renderer "$bin/orbit-renderer" \
     --listen "0.0.0.0:${registry#*:}" --public-url "https://$registry" --tls-secret kube-system/orbit-tls \
+    --portal-address "${portal#http://}" --portal-url "$portal" \
     --registry-host "$registry" --health-listen 127.0.0.1:0 </dev/null >>"$log" 2>&1 &
   controller=$!
   disown "$controller" # or bash reports its end, which is asked for
@@ -77,7 +83,7 @@ start_all() {
   KUBECONFIG=$admin kubectl wait --for=create configmap/orbit-plane --namespace kube-public --timeout=60s >/dev/null
   # What it tells of the history it tells its own machine only, so it is asked by that address.
   server=https://127.0.0.1:${registry#*:}
-  note "it serves https://$registry and logs to $log"
+  note "it serves https://$registry and the portal at $portal, and logs to $log"
 }
 
 # Whether the process whose id is on file is still the controller of this demo.

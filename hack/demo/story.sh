@@ -27,6 +27,17 @@ introduce_maria() {
   export KUBECONFIG=$maria ORBIT_SERVER=$server XDG_STATE_HOME=$state/xdg
 }
 
+# Lets somebody into the portal, as a developer in the namespace shop, with the roles that the plane's Helm chart brings.
+# A person's token is that of a service account, which any cluster can make; it is good for a week.
+let_into_portal() {
+  helm template orbit-plane "$here/../../charts/orbit-plane" --kube-version 1.36.0 --show-only templates/rbac-roles.yaml |
+    kubectl --kubeconfig "$admin" apply --filename - >/dev/null
+  kubectl --kubeconfig "$admin" create serviceaccount maria --namespace shop >/dev/null
+  kubectl --kubeconfig "$admin" create rolebinding shop-developers --namespace shop --clusterrole orbit-developer \
+    --serviceaccount shop:maria --group shop-developers >/dev/null
+}
+portal_token() { kubectl --kubeconfig "$admin" create token maria --namespace shop --duration 168h; }
+
 # Builds the image of a version with buildah, from the Dockerfile in app/, as the archive $state/web-VERSION.tar.
 build_image() {
   local version=$1 context=$state/context
@@ -65,8 +76,8 @@ show_environments() { run kubectl get environmentoverlays -o wide; }
 # Lets a cluster join: a Secret with its kubeconfig, and an object that says what it is for.
 join_cluster() {
   local environment=$1 cluster=$testbed_name-$1
-  kubectl create secret generic "$environment-kubeconfig" \
-    --from-file "value=$("$bin/testbed" kubeconfig --name "$cluster")" >/dev/null
+  kubectl create secret generic "$environment-kubeconfig" --dry-run=client --output yaml \
+    --from-file "value=$("$bin/testbed" kubeconfig --name "$cluster")" | kubectl apply --server-side --filename - >/dev/null
   run kubectl apply --filename - <<CLUSTER
 apiVersion: orbit.k8or.io/v1alpha1
 kind: EphemeralCluster

@@ -12,9 +12,9 @@ import (
 )
 
 // debianPackages are what the project needs of Debian: images are built by buildah and read by
-// skopeo as a check on our own reading; nodes run containers; the rest compiles.
+// skopeo as a check on our own reading; the portal is used in chromium; nodes run containers; the rest compiles.
 var debianPackages = append(nodePackages(),
-	"buildah", "skopeo", "ca-certificates", "gcc", "git", "libc6-dev", "make")
+	"buildah", "skopeo", "chromium", "fonts-dejavu-core", "ca-certificates", "gcc", "git", "libc6-dev", "make")
 
 // packagesName is what the packages are called on the command line.
 const packagesName = "packages"

@@ -40,7 +40,7 @@ export function launch() {
   });
 }
 
-/** A window of a person's own: what goes wrong in it, and whatever it asks of other hosts, is kept. */
+/** A window of a person's own: what goes wrong in it, and whatever its pages ask of other hosts, is kept. */
 export async function open(browser) {
   const context = await browser.newContext({
     viewport: LOOKS[0].viewport,
@@ -59,13 +59,23 @@ export async function open(browser) {
       faults.push(message.text());
     }
   });
+  const foreign = (url) => url.startsWith('http') && new URL(url).origin !== plane.url;
   page.on('request', (request) => {
-    const { origin, protocol } = new URL(request.url());
-    if (protocol.startsWith('http') && origin !== new URL(plane.url).origin) {
+    // An identity provider's own pages may ask whom they like.
+    if (foreign(request.url()) && !request.isNavigationRequest() && !foreign(page.url())) {
       elsewhere.push(request.url());
     }
   });
   return { context, page, faults, elsewhere };
+}
+
+/** In the page: what was just changed about it is drawn, and all that moves and ends has ended. */
+async function settled() {
+  const drawn = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+  await drawn();
+  const moving = document.getAnimations().filter((each) => each.effect?.getComputedTiming().endTime !== Infinity);
+  await Promise.allSettled(moving.map((each) => each.finished));
+  await drawn();
 }
 
 /** Looks at the page in light, in dark and on a phone: a picture of each, and no finding of axe in any. */
@@ -74,6 +84,7 @@ export async function judge(page, name) {
   for (const look of LOOKS.filter((each) => (env.ORBIT_E2E_LOOKS ?? each.name).split(',').includes(each.name))) {
     await page.emulateMedia({ colorScheme: look.colorScheme });
     await page.setViewportSize(look.viewport);
+    await page.evaluate(settled);
     await page.screenshot({ path: `${output}${name}-${look.name}.png`, fullPage: true });
     const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
     const found = violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')}`));

@@ -169,8 +169,13 @@ describe('the portal', { concurrency: false }, () => {
     const prod = page.getByRole('region', { name: 'prod', exact: true });
     await prod.getByText('1.1.0').first().waitFor({ timeout: RUNNING });
     await page.getByRole('link', { name: 'Compare' }).click();
+    await page.getByLabel('From').click();
+    await page.getByRole('option', { name: '1.0.0' }).click();
+    await page.getByLabel('To', { exact: true }).click();
+    await page.getByRole('option', { name: '1.1.0' }).click();
+    await page.waitForURL(/from=1\.0\.0&to=1\.1\.0/);
     await page.getByRole('heading', { name: 'Images' }).waitFor();
-    await page.getByText('env.VERSION').waitFor();
+    await page.getByRole('rowheader', { name: /org\.opencontainers\.image\.version/ }).waitFor();
     await judge(page, 'compare');
 
     await go(`${ns}/apps/web`);
@@ -244,7 +249,7 @@ describe('the portal', { concurrency: false }, () => {
     await page.getByRole('alert').waitFor();
     await judge(page, 'application-unknown');
     await go('/ns/kube-system');
-    await page.getByText('orbit-viewer').waitFor();
+    await page.getByText('bind you one of the ClusterRoles').waitFor();
     await judge(page, 'forbidden');
   });
 

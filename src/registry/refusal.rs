@@ -8,7 +8,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{content_range::InvalidContentRange, session::Position};
-use crate::digest::Digest;
+use crate::{chart_store::ChartStoreError, digest::Digest, image_harbor::HarborError};
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -187,26 +187,21 @@ pub fn errors(status: StatusCode, code: &str, message: &str, detail: Option<Valu
     (status, Json(body)).into_response()
 }
 
-/// Makes a failure of a store what it is to clients: `Unavailable`, whichever store it is.
-macro_rules! unavailable_without_stores {
-    ($refusal:ty) => {
-        impl From<$crate::chart_store::ChartStoreError> for $refusal {
-            fn from(error: $crate::chart_store::ChartStoreError) -> Self {
-                Self::Unavailable(error.into())
-            }
+impl From<ChartStoreError> for Refusal {
+    fn from(error: ChartStoreError) -> Self {
+        match error {
+            // Cancelled, or taken by its ImageUpload's next version, while this request was being answered.
+            ChartStoreError::SessionUnknown { .. } => Self::SessionUnknown,
+            other => Self::Unavailable(other.into()),
         }
-
-        impl From<$crate::image_harbor::HarborError> for $refusal {
-            fn from(error: $crate::image_harbor::HarborError) -> Self {
-                Self::Unavailable(error.into())
-            }
-        }
-    };
+    }
 }
 
-pub(super) use unavailable_without_stores;
-
-unavailable_without_stores!(Refusal);
+impl From<HarborError> for Refusal {
+    fn from(error: HarborError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {

@@ -6,12 +6,10 @@ use axum::{
 };
 
 use crate::{
+    chart_store::ChartStoreError,
     digest::InvalidDigest,
-    registry::{
-        readers::Denial,
-        refusal::{errors, unavailable_without_stores},
-        repository::InvalidRepository,
-    },
+    image_harbor::HarborError,
+    registry::{readers::Denial, refusal::errors, repository::InvalidRepository},
 };
 
 /// Why something is not given to read.
@@ -91,7 +89,17 @@ impl Refusal {
     }
 }
 
-unavailable_without_stores!(Refusal);
+impl From<ChartStoreError> for Refusal {
+    fn from(error: ChartStoreError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<HarborError> for Refusal {
+    fn from(error: HarborError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
