@@ -57,9 +57,10 @@ packages: testbed
 	$(TESTBED) tools packages
 
 .PHONY: generate
-generate: ## Write the generated files: crds/ and the portal's openapi.json
+generate: portal-modules ## Write the generated files: crds/, the portal's openapi.json and its types
 	cargo run --locked --quiet -- crds --out crds
 	cargo run --locked --quiet -- openapi --out portal/openapi.json
+	npm --prefix portal run types
 
 .PHONY: fmt
 fmt: ## Format Rust and Go

@@ -157,7 +157,12 @@ impl Routes {
 
     /// Documents a type that no request names.
     pub fn also<T: JsonSchema>(mut self) -> Self {
-        self.document.generator.subschema_for::<T>();
+        let generator = &mut self.document.generator;
+        let schema = generator.subschema_for::<T>();
+        // The specs of custom resources have no definition of their own, only a place where they are used.
+        if schema.get("$ref").is_none() {
+            generator.definitions_mut().insert(T::schema_name().into_owned(), schema.to_value());
+        }
         self
     }
 
@@ -170,7 +175,7 @@ impl Routes {
     pub fn openapi(self, problem: Describe) -> Value {
         let Document { mut generator, paths } = self.document;
         let problem = problem(&mut generator);
-        json!({
+        let mut document = json!({
             "openapi": "3.1.0",
             "info": {
                 "title": "Orbit Plane",
@@ -192,7 +197,9 @@ impl Routes {
                     "description": "The session's cookie; plain `orbit` where the portal is served without TLS on loopback",
                 }},
             },
-        })
+        });
+        leave_out_nulls(&mut document);
+        document
     }
 }
 
@@ -267,6 +274,50 @@ impl Document {
     }
 }
 
+/// Says of what may be left out that it is never null: nothing answers nulls, and the API server drops them. Clients then
+/// have one way to say that something is not there, not two.
+fn leave_out_nulls(document: &mut Value) {
+    match document {
+        Value::Array(items) => items.iter_mut().for_each(leave_out_nulls),
+        Value::Object(fields) => {
+            fields.values_mut().for_each(leave_out_nulls);
+            let required: Vec<Value> = fields.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+            for (name, schema) in fields.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+                if !required.iter().any(|one| one == name) {
+                    without_null(schema);
+                }
+            }
+            if fields.get("in").is_some() && fields.get("required") == Some(&json!(false)) {
+                fields.get_mut("schema").into_iter().for_each(without_null);
+            }
+        }
+        _ => (),
+    }
+}
+
+/// `["string", "null"]` is a string, and `anyOf` something and null is that something.
+fn without_null(schema: &mut Value) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|one| one != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            schema.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(choices)) = schema.get_mut("anyOf") {
+        choices.retain(|one| one["type"] != "null");
+        if let [Value::Object(only)] = choices.as_slice() {
+            let only = only.clone();
+            schema.remove("anyOf");
+            // What is said where it is used stands before what is said of it in general.
+            for (name, value) in only {
+                schema.entry(name).or_insert(value);
+            }
+        }
+    }
+}
+
 fn merge(known: &mut Value, more: &Value) {
     if let (Some(known), Some(more)) = (known.as_object_mut(), more.as_object()) {
         known.extend(more.clone());
@@ -289,4 +340,35 @@ fn in_query(schema: &Value) -> Vec<Value> {
             parameter
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_left_out_is_never_null() {
+        let mut document = json!({
+            "properties": {
+                "said": {"type": ["string", "null"], "description": "d"},
+                "one": {"description": "here", "anyOf": [{"$ref": "#/a", "description": "there"}, {"type": "null"}]},
+                "several": {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}]},
+                "nullable": {"type": ["string", "null"]},
+            },
+            "required": ["nullable"],
+        });
+        leave_out_nulls(&mut document);
+        assert_eq!(
+            document["properties"],
+            json!({
+                "said": {"type": "string", "description": "d"},
+                "one": {"description": "here", "$ref": "#/a"},
+                "several": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+                "nullable": {"type": ["string", "null"]},
+            })
+        );
+        let mut parameter = json!({"in": "query", "required": false, "schema": {"type": ["integer", "null"]}});
+        leave_out_nulls(&mut parameter);
+        assert_eq!(parameter["schema"], json!({"type": "integer"}));
+    }
 }

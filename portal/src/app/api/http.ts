@@ -1,19 +1,17 @@
 import { Injectable, signal } from '@angular/core';
+import createClient from 'openapi-fetch';
 import { Problem } from './problem';
-
-export interface Request {
-  query?: Record<string, string | number | boolean | undefined>;
-  body?: unknown;
-  headers?: Record<string, string>;
-  abort?: AbortSignal;
-}
+import type { paths } from './schema';
 
 export interface Answer<T> {
   data: T;
   etag?: string;
 }
 
-/** Requests to the plane's own API: JSON both ways, problems as exceptions, and what CSRF protection asks for. */
+/**
+ * Requests to the plane's own API, as its OpenAPI document has them: JSON both ways, problems as exceptions, and what
+ * CSRF protection asks for.
+ */
 @Injectable({ providedIn: 'root' })
 export class Http {
   /** What every request that changes something has to bring along. */
@@ -21,25 +19,25 @@ export class Http {
   /** Counts the answers that said that nobody is signed in. */
   readonly unauthorised = signal(0);
 
-  async send<T>(method: string, path: string, request: Request = {}): Promise<Answer<T>> {
-    const headers: Record<string, string> = { Accept: 'application/json', ...request.headers };
-    if (request.body !== undefined) {
-      headers['Content-Type'] = 'application/json';
-    }
-    if (method !== 'GET' && this.csrfToken()) {
-      headers['X-Orbit-CSRF'] = this.csrfToken();
-    }
+  readonly api = createClient<paths>({
+    baseUrl: location.origin,
+    fetch: (request) => this.send(request),
+    credentials: 'same-origin',
+    headers: { Accept: 'application/json' },
+    querySerializer: (query) => queryString(query).slice(1),
+  });
+
+  /** The header of requests that change something. */
+  signed(): { 'X-Orbit-CSRF': string } {
+    return { 'X-Orbit-CSRF': this.csrfToken() };
+  }
+
+  private async send(request: Request): Promise<Response> {
     let response: Response;
     try {
-      response = await fetch(path + queryString(request.query), {
-        method,
-        headers,
-        body: request.body === undefined ? undefined : JSON.stringify(request.body),
-        signal: request.abort,
-        credentials: 'same-origin',
-      });
+      response = await fetch(request);
     } catch (error) {
-      if (request.abort?.aborted) {
+      if (request.signal.aborted) {
         throw error;
       }
       throw Problem.unreachable(error);
@@ -50,12 +48,16 @@ export class Http {
       }
       throw await Problem.from(response);
     }
-    const text = await response.text();
-    return { data: (text ? JSON.parse(text) : undefined) as T, etag: response.headers.get('ETag') ?? undefined };
+    return response;
   }
 }
 
-export function queryString(query: Request['query'] = {}): string {
+/** What was answered. Refusals have become exceptions before. */
+export function answered<T>({ data, response }: { data?: T; response: Response }): Answer<T> {
+  return { data: data as T, etag: response.headers.get('ETag') ?? undefined };
+}
+
+export function queryString(query: Record<string, unknown> = {}): string {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== '' && value !== false);
   return given.length ? '?' + new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString() : '';
 }

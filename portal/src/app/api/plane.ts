@@ -1,5 +1,5 @@
 import { inject, Injectable } from '@angular/core';
-import { Answer, Http, queryString } from './http';
+import { Answer, answered, Http, queryString } from './http';
 import {
   AuditEvent,
   Deployment,
@@ -9,10 +9,10 @@ import {
   MatrixRow,
   ObjectList,
   Page,
+  Plural,
   Session,
   SignInMethod,
 } from './types';
-import { Plural } from '../objects/kinds';
 
 export interface AuditFilter {
   application?: string;
@@ -24,58 +24,78 @@ export interface AuditFilter {
 @Injectable({ providedIn: 'root' })
 export class Plane {
   private readonly http = inject(Http);
+  private readonly api = this.http.api;
 
   async signInMethods(): Promise<SignInMethod[]> {
-    return (await this.get<{ methods: SignInMethod[] }>('/api/v1/sign-in')).methods;
+    return answered(await this.api.GET('/api/v1/sign-in')).data.methods;
   }
 
-  session(): Promise<Session> {
-    return this.get('/api/v1/session');
+  async session(): Promise<Session> {
+    return answered(await this.api.GET('/api/v1/session')).data;
   }
 
   async signIn(token: string): Promise<Session> {
-    return (await this.http.send<Session>('POST', '/api/v1/session', { body: { token } })).data;
+    return answered(await this.api.POST('/api/v1/session', { body: { token } })).data;
   }
 
   async signOut(): Promise<void> {
-    await this.http.send('DELETE', '/api/v1/session');
+    await this.api.DELETE('/api/v1/session', { params: { header: this.http.signed() } });
   }
 
   async namespaces(): Promise<string[]> {
-    return (await this.get<{ items: { name: string }[] }>('/api/v1/namespaces')).items.map(({ name }) => name);
+    return answered(await this.api.GET('/api/v1/namespaces')).data.items.map(({ name }) => name);
   }
 
-  applications(
-    ns: string,
+  async applications(
+    namespace: string,
     query: { search?: string; limit?: number; continue?: string },
-    abort?: AbortSignal,
+    signal?: AbortSignal,
   ): Promise<Page<MatrixRow>> {
-    return this.get(`${of(ns)}/applications`, query, abort);
+    const path = { namespace };
+    return answered(
+      await this.api.GET('/api/v1/namespaces/{namespace}/applications', { params: { path, query }, signal }),
+    ).data;
   }
 
-  lifecycle(
-    ns: string,
-    app: string,
+  async lifecycle(
+    namespace: string,
+    application: string,
     query: { version?: string; limit?: number; continue?: string } = {},
-    abort?: AbortSignal,
+    signal?: AbortSignal,
   ): Promise<Lifecycle> {
-    return this.get(`${of(ns)}/applications/${encodeURIComponent(app)}/lifecycle`, query, abort);
+    const params = { path: { namespace, application }, query };
+    return answered(
+      await this.api.GET('/api/v1/namespaces/{namespace}/applications/{application}/lifecycle', { params, signal }),
+    ).data;
   }
 
-  difference(ns: string, app: string, from: string, to: string, abort?: AbortSignal): Promise<Difference> {
-    return this.get(`${of(ns)}/applications/${encodeURIComponent(app)}/diff`, { from, to }, abort);
+  async difference(
+    namespace: string,
+    application: string,
+    from: string,
+    to: string,
+    signal?: AbortSignal,
+  ): Promise<Difference> {
+    const params = { path: { namespace, application }, query: { from, to } };
+    return answered(
+      await this.api.GET('/api/v1/namespaces/{namespace}/applications/{application}/diff', { params, signal }),
+    ).data;
   }
 
-  clusterDeployments(ns: string, abort?: AbortSignal): Promise<Page<Deployment>> {
-    return this.get(`${of(ns)}/clusters`, { limit: 200 }, abort);
+  async clusterDeployments(namespace: string, signal?: AbortSignal): Promise<Page<Deployment>> {
+    const params = { path: { namespace }, query: { limit: 200 } };
+    return answered(await this.api.GET('/api/v1/namespaces/{namespace}/clusters', { params, signal })).data;
   }
 
-  audit(
-    ns: string,
+  async audit(
+    namespace: string,
     query: AuditFilter & { limit?: number; continue?: string },
-    abort?: AbortSignal,
+    signal?: AbortSignal,
   ): Promise<Page<AuditEvent>> {
-    return this.get(`${of(ns)}/audit`, { ...query }, abort);
+    const params = { path: { namespace }, query };
+    const { data } = answered(await this.api.GET('/api/v1/namespaces/{namespace}/audit', { params, signal }));
+    // It is a file only where a format asks for one.
+    return data as Page<AuditEvent>;
   }
 
   /** Where all events that match are to be had as a file. */
@@ -83,13 +103,17 @@ export class Plane {
     return `${of(ns)}/audit${queryString({ ...filter, format })}`;
   }
 
-  objects<O extends KubernetesObject>(
-    ns: string,
+  async objects<O extends KubernetesObject>(
+    namespace: string,
     plural: Plural,
     query: { labelSelector?: string; limit?: number; continue?: string } = {},
-    abort?: AbortSignal,
+    signal?: AbortSignal,
   ): Promise<ObjectList<O>> {
-    return this.get(`${of(ns)}/objects/${plural}`, query, abort);
+    const params = { path: { namespace, plural }, query };
+    const { data } = answered(
+      await this.api.GET('/api/v1/namespaces/{namespace}/objects/{plural}', { params, signal }),
+    );
+    return data as ObjectList<O>;
   }
 
   /** All of a kind, page after page. */
@@ -104,52 +128,57 @@ export class Plane {
     return items;
   }
 
-  object<O extends KubernetesObject>(
-    ns: string,
+  async object<O extends KubernetesObject>(
+    namespace: string,
     plural: Plural,
     name: string,
-    abort?: AbortSignal,
+    signal?: AbortSignal,
   ): Promise<Answer<O>> {
-    return this.http.send('GET', `${of(ns)}/objects/${plural}/${encodeURIComponent(name)}`, { abort });
+    const params = { path: { namespace, plural, name } };
+    return answered(
+      await this.api.GET('/api/v1/namespaces/{namespace}/objects/{plural}/{name}', { params, signal }),
+    ) as Answer<O>;
   }
 
-  create<O extends KubernetesObject>(ns: string, plural: Plural, object: O, dryRun = false): Promise<Answer<O>> {
-    return this.http.send('POST', `${of(ns)}/objects/${plural}`, { body: object, query: rehearsal(dryRun) });
+  async create<O extends KubernetesObject>(
+    namespace: string,
+    plural: Plural,
+    object: O,
+    dryRun = false,
+  ): Promise<Answer<O>> {
+    const params = { path: { namespace, plural }, query: { dryRun }, header: this.http.signed() };
+    return answered(
+      await this.api.POST('/api/v1/namespaces/{namespace}/objects/{plural}', { params, body: object }),
+    ) as Answer<O>;
   }
 
   /** Replaces an object, if it is still the one that `etag` names. */
-  replace<O extends KubernetesObject>(
-    ns: string,
+  async replace<O extends KubernetesObject>(
+    namespace: string,
     plural: Plural,
     object: O,
     etag: string,
     dryRun = false,
   ): Promise<Answer<O>> {
-    return this.http.send('PUT', `${of(ns)}/objects/${plural}/${encodeURIComponent(object.metadata.name)}`, {
-      body: object,
-      headers: { 'If-Match': etag },
-      query: rehearsal(dryRun),
-    });
+    const path = { namespace, plural, name: object.metadata.name };
+    const header = { ...this.http.signed(), 'If-Match': etag };
+    const params = { path, query: { dryRun }, header };
+    return answered(
+      await this.api.PUT('/api/v1/namespaces/{namespace}/objects/{plural}/{name}', { params, body: object }),
+    ) as Answer<O>;
   }
 
-  async remove(ns: string, plural: Plural, name: string): Promise<void> {
-    await this.http.send('DELETE', `${of(ns)}/objects/${plural}/${encodeURIComponent(name)}`);
+  async remove(namespace: string, plural: Plural, name: string): Promise<void> {
+    const params = { path: { namespace, plural, name }, header: this.http.signed() };
+    await this.api.DELETE('/api/v1/namespaces/{namespace}/objects/{plural}/{name}', { params });
   }
 
   /** Where changes are told as they come, from after a message on. */
   watchUrl(ns: string, since = ''): string {
     return `${of(ns)}/watch${queryString({ since })}`;
   }
-
-  private async get<T>(path: string, query = {}, abort?: AbortSignal): Promise<T> {
-    return (await this.http.send<T>('GET', path, { query, abort })).data;
-  }
 }
 
 function of(ns: string): string {
   return `/api/v1/namespaces/${encodeURIComponent(ns)}`;
-}
-
-function rehearsal(dryRun: boolean): { dryRun?: boolean } {
-  return dryRun ? { dryRun: true } : {};
 }

@@ -2,7 +2,7 @@ import { computed, inject, Injectable, signal } from '@angular/core';
 import { Subject } from 'rxjs';
 import { Plane } from '../api/plane';
 import { KubernetesObject } from '../api/types';
-import { Plural } from '../objects/kinds';
+import { Plural } from '../api/types';
 
 /** A change of an object, or `reset`: something was missed, so everything has to be read again. */
 export type Change =

@@ -1,3 +1,5 @@
+import type { Plural } from '../api/types';
+
 /** The kinds of objects that the portal shows, by the name that paths have for them. */
 export const KINDS = {
   imageuploads: 'ImageUpload',
@@ -5,9 +7,8 @@ export const KINDS = {
   environmentoverlays: 'EnvironmentOverlay',
   deliveries: 'Delivery',
   ephemeralclusters: 'EphemeralCluster',
-} as const;
+} as const satisfies Record<Plural, string>;
 
-export type Plural = keyof typeof KINDS;
 export type Kind = (typeof KINDS)[Plural];
 
 export const API_VERSION = 'orbit.k8or.io/v1alpha1';

@@ -27,7 +27,7 @@ function overlay(environment: string, version: string, spec = {}): EnvironmentOv
     status: {
       conditions: [ready()],
       selected: { version, chartDigest: '', reason: 'Newest' },
-      artifact: { digest: '', objects: 4 },
+      artifact: { digest: '', inputsDigest: '', objects: 4, images: [] },
     },
   };
 }
@@ -38,7 +38,7 @@ function delivery(environment: string, healthy: boolean, extra: Condition[] = []
     ...base,
     spec: { application: 'web', environment, cluster, version: '1.1.0', artifact: '' },
     status: {
-      applied: { artifact: '', version: '1.1.0', at: '' },
+      applied: { artifact: '', inputsDigest: '', version: '1.1.0', at: '' },
       conditions: [ready('Healthy', healthy ? 'True' : 'False', 'Progressing', '0 of 1 pods'), ...extra],
     },
   };
