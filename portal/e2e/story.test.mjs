@@ -249,7 +249,7 @@ describe('the portal', { concurrency: false }, () => {
     await page.getByRole('alert').waitFor();
     await judge(page, 'application-unknown');
     await go('/ns/kube-system');
-    await page.getByText('bind you one of the ClusterRoles').waitFor();
+    await page.getByText('ClusterRoles orbit-viewer').waitFor();
     await judge(page, 'forbidden');
   });
 

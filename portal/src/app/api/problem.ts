@@ -48,7 +48,9 @@ export function advice(problem: Problem): string {
     case 401:
       return 'Your session has ended: sign in again.';
     case 403:
-      return 'Ask whoever administers this namespace to bind you one of the ClusterRoles orbit-viewer, orbit-developer, orbit-approver or orbit-admin.';
+      return problem.detail.includes('orbit-viewer')
+        ? ''
+        : 'Ask whoever administers this namespace to bind you one of the ClusterRoles orbit-viewer, orbit-developer, orbit-approver or orbit-admin.';
     case 404:
       return 'Is the namespace the right one? It may also have been deleted meanwhile.';
     case 429:
