@@ -115,9 +115,8 @@ pub struct SpecChange {
 pub struct Spec {
     /// `metadata.generation`.
     pub generation: i64,
-    /// Digest of its RFC 8785 form; none where it cannot be read as its kind.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<Digest>,
+    /// Digest of its RFC 8785 form.
+    pub digest: Digest,
 }
 
 /// The spec that the journal has last of an object.
@@ -194,8 +193,7 @@ impl ChartStore {
     ) -> Result<(), ChartStoreError> {
         for _ in 0..ATTEMPTS {
             let head = self.read::<Head>(&self.layout.head(key)).await?;
-            let (mut seq, mut prev_hash) =
-                head.as_ref().map_or((0, None), |(head, _)| (head.seq, Some(head.hash)));
+            let (mut seq, mut prev_hash) = head.as_ref().map_or((0, None), |(head, _)| (head.seq, Some(head.hash)));
             if again && self.is_recorded(key, seq, batch).await? {
                 return Ok(());
             }
@@ -254,7 +252,7 @@ mod tests {
     use super::*;
 
     fn change(uid: &str, generation: Option<i64>) -> SpecChange {
-        let after = generation.map(|generation| Spec { generation, digest: Some(Digest::of(generation.to_string())) });
+        let after = generation.map(|generation| Spec { generation, digest: Digest::of(generation.to_string()) });
         SpecChange {
             kind: "ImageUpload".into(),
             name: "web".into(),

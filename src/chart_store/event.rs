@@ -294,7 +294,7 @@ impl Fact {
             Self::Rendered { artifact, .. } => Some(*artifact),
             Self::Purged { release_digest, .. } => Some(*release_digest),
             Self::Deployment(deployment) => Some(deployment.artifact),
-            Self::Changed(change) => change.after.and_then(|spec| spec.digest),
+            Self::Changed(change) => change.after.map(|spec| spec.digest),
             Self::Described { .. }
             | Self::EnvironmentRemoved { .. }
             | Self::UploadDeleted { .. }

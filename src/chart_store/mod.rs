@@ -20,9 +20,7 @@ mod store;
 mod table;
 mod verify;
 
-pub use audit::{
-    AnsweredRequest, Spec, SpecChange, SpecRecord, StreamEnd, changes_of, is_application, requests_of,
-};
+pub use audit::{AnsweredRequest, Spec, SpecChange, SpecRecord, StreamEnd, changes_of, is_application, requests_of};
 pub use changes::{EnvironmentRecord, RenderedRecord, Selection};
 pub use deployment::{Deployed, Deployment, DeploymentRecord, DeploymentState};
 pub use dynamodb::DynamoDbTable;

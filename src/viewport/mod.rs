@@ -24,8 +24,8 @@ mod store;
 mod verify;
 
 pub use answers::{
-    Application, ApplicationEnvironment, Deployment, Environment, Holder, Image, Lifecycle, LifecycleEvent,
-    Page, Place, Release, Rendered, RenderedImage, Standing, Upload,
+    Application, ApplicationEnvironment, Deployment, Environment, Holder, Image, Lifecycle, LifecycleEvent, Page,
+    Place, Release, Rendered, RenderedImage, Standing, Upload,
 };
 pub use audit_event::{AuditEvent, AuditRequest};
 pub use error::ViewportError;

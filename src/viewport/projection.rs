@@ -362,7 +362,7 @@ pub(super) fn object(fact: &Fact) -> Option<String> {
 /// The digest of the spec that was before.
 pub(super) fn digest_before(fact: &Fact) -> Option<Digest> {
     match fact {
-        Fact::Changed(change) => change.before.and_then(|spec| spec.digest),
+        Fact::Changed(change) => change.before.map(|spec| spec.digest),
         _ => None,
     }
 }
