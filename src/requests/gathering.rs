@@ -17,8 +17,13 @@ const FIRST: Duration = Duration::from_millis(700);
 /// How long those that follow are.
 const FOLLOWING: Duration = Duration::from_secs(60);
 
-/// Kinds of requests of one sender at a time that are told exactly, and as many again that are told roughly.
-const MAX_OF_SENDER: usize = 256;
+/// Kinds of requests of one user from one address at a time that are told exactly, and as many again that are told
+/// roughly.
+const MAX_OF_USER: usize = 256;
+/// The same of one address, of whoever nobody knows there.
+const MAX_OF_STRANGER: usize = 16;
+/// Kinds of requests of all whom nobody knows, at a time.
+const MAX_OF_STRANGERS: usize = 256;
 /// Kinds of requests of all senders at a time.
 const MAX_KINDS: usize = 8192;
 /// Requests that stand for themselves and wait to be written.
@@ -83,12 +88,14 @@ pub struct Gathering {
     kinds: HashMap<Kind, Window>,
     /// How many kinds there are of each sender.
     of_sender: HashMap<(String, Option<IpAddr>), usize>,
+    /// How many there are of all whom nobody knows.
+    of_strangers: usize,
 }
 
 impl Gathering {
     /// One more request.
     pub fn take(&mut self, seen: Seen, now: Instant) {
-        let succeeded = seen.status.is_none_or(|status| status < 400);
+        let succeeded = seen.status.map_or(!seen.actor.is_empty(), |status| status < 400);
         // A request that changes something stands for itself, unless so many wait that there is no room.
         if seen.subject.changes && succeeded && self.apart.len() < MAX_APART {
             let tally = Tally { request: seen.request.clone(), first: seen.at, last: seen.at, count: 1 };
@@ -108,6 +115,7 @@ impl Gathering {
             return;
         }
         *self.of_sender.entry(kind.sender.clone()).or_default() += 1;
+        self.of_strangers += usize::from(kind.is_strangers());
         let tally = Tally { request: seen.request, first: seen.at, last: seen.at, count: 1 };
         self.kinds.insert(kind, Window { ends: now + FIRST, tally: Some(tally) });
     }
@@ -116,12 +124,15 @@ impl Gathering {
     fn kind(&self, seen: &Seen) -> Kind {
         let exactly = Kind::of(seen, &seen.subject);
         let of_sender = self.of_sender.get(&exactly.sender).copied().unwrap_or_default();
-        let room = self.kinds.len() < MAX_KINDS;
-        if self.kinds.contains_key(&exactly) || (room && of_sender < MAX_OF_SENDER) {
+        let (most, room) = match exactly.is_strangers() {
+            true => (MAX_OF_STRANGER, self.of_strangers < MAX_OF_STRANGERS),
+            false => (MAX_OF_USER, self.kinds.len() < MAX_KINDS),
+        };
+        if self.kinds.contains_key(&exactly) || (room && of_sender < most) {
             return exactly;
         }
         let roughly = Kind::of(seen, &seen.subject.roughly());
-        if self.kinds.contains_key(&roughly) || (room && of_sender < 2 * MAX_OF_SENDER) {
+        if self.kinds.contains_key(&roughly) || (room && of_sender < 2 * most) {
             return roughly;
         }
         // Methods may be anything.
@@ -136,7 +147,7 @@ impl Gathering {
     /// What is to be written now; it is in nobody's memory from here on.
     pub fn due(&mut self, now: Instant) -> Vec<Entry> {
         let mut due = std::mem::take(&mut self.apart);
-        let of_sender = &mut self.of_sender;
+        let (of_sender, of_strangers) = (&mut self.of_sender, &mut self.of_strangers);
         self.kinds.retain(|kind, window| {
             if window.ends > now {
                 return true;
@@ -152,6 +163,7 @@ impl Gathering {
                     if let Some(count) = of_sender.get_mut(&kind.sender) {
                         *count -= 1;
                     }
+                    *of_strangers -= usize::from(kind.is_strangers());
                     false
                 }
             }
@@ -166,6 +178,7 @@ impl Gathering {
         let mut rest = std::mem::take(&mut self.apart);
         rest.extend(self.kinds.drain().filter_map(|(kind, window)| Some(kind.entry(window.tally?))));
         self.of_sender.clear();
+        self.of_strangers = 0;
         rest.sort_by_key(|(_, request)| request.first);
         rest
     }
@@ -180,6 +193,10 @@ impl Gathering {
 }
 
 impl Kind {
+    fn is_strangers(&self) -> bool {
+        self.sender.0.is_empty()
+    }
+
     fn of(seen: &Seen, subject: &Subject) -> Self {
         Self {
             sender: (seen.actor.clone(), seen.address),
@@ -335,7 +352,7 @@ mod tests {
             sent += 1;
         }
         let kinds = bench.gathering.kinds.len();
-        assert!(kinds <= 2 * MAX_OF_SENDER + 1, "{kinds}");
+        assert!(kinds <= 2 * MAX_OF_STRANGER + 1, "{kinds}");
         // Whoever else asks is told exactly.
         bench.send(0.0, MARIA, Method::GET, OBJECT, 200);
         sent += 1;
@@ -346,7 +363,15 @@ mod tests {
             sent += 1;
         }
         let kinds = bench.gathering.kinds.len();
-        assert!(kinds <= MAX_KINDS + 1, "{kinds}");
+        assert!(kinds <= MAX_OF_STRANGERS + 2, "{kinds}");
+        // Users who are signed in, each with ever other things.
+        for n in 0..20_000 {
+            let path = format!("/api/v1/namespaces/ns-{n}/audit");
+            bench.send(0.0, (&format!("user-{}", n / 600), 7), Method::GET, &path, 403);
+            sent += 1;
+        }
+        let kinds = bench.gathering.kinds.len();
+        assert!(kinds > 30 * MAX_OF_USER && kinds <= MAX_KINDS + MAX_OF_STRANGERS + 2, "{kinds}");
         // Ever more changes, while the store is down.
         for _ in 0..3 * MAX_APART {
             bench.send(0.0, MARIA, Method::PUT, OBJECT, 200);

@@ -453,8 +453,8 @@ pub async fn who_asked_for_what_and_changed_which_spec(under: Under) {
     assert_eq!(matrix.items.into_iter().map(|one| one.application).collect::<Vec<_>>(), ["web"]);
     assert_eq!(under.viewport.matrix("", None, &first()).await.unwrap().items, []);
     // A page is as long as it is asked to be, whatever it is of.
-    let page = under.viewport.audit("shop", &of(None, None, None, Shown::Yes), &PageRequest { limit: 4, after: None });
-    assert_eq!(page.await.unwrap().items.len(), 4);
+    let (every, four) = (of(None, None, None, Shown::Yes), PageRequest { limit: 4, after: None });
+    assert_eq!(under.viewport.audit("shop", &every, &four).await.unwrap().items.len(), 4);
     let journal: Vec<Event> = under.store.events(&requests_of("shop"), 0, 100).await.unwrap();
     assert_eq!(journal.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
 }

@@ -111,22 +111,6 @@ export interface Lifecycle {
   events: Page<LifecycleEvent>;
 }
 
-export interface AuditEvent {
-  seq: number;
-  at: string;
-  actor: string;
-  type: string;
-  application: string;
-  version?: string;
-  environment?: string;
-  digest?: string;
-  detail?: string;
-  specDigest?: string;
-  id: string;
-  hash: string;
-  prevHash?: string;
-}
-
 export interface Setting {
   name: string;
   a?: string;
@@ -281,3 +265,35 @@ export type EphemeralCluster = KubernetesObject<
     deliveries?: { desired: number; applied: number; healthy: number };
   }
 >;
+
+export interface AuditRequest {
+  method: string;
+  path: string;
+  status?: number;
+  stream?: string;
+  count: number;
+  lastAt: string;
+  id: string;
+}
+
+export interface AuditEvent {
+  journal: string;
+  seq: number;
+  at: string;
+  actor: string;
+  type: string;
+  application?: string;
+  namespace?: string;
+  version?: string;
+  environment?: string;
+  object?: string;
+  digest?: string;
+  digestBefore?: string;
+  detail?: string;
+  specDigest?: string;
+  address?: string;
+  request?: AuditRequest;
+  id: string;
+  hash: string;
+  prevHash?: string;
+}
