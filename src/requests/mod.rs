@@ -45,6 +45,12 @@ impl Requests {
         self.0.bell.notify_one();
     }
 
+    /// All that is not written yet, for tests: who, and what.
+    #[cfg(test)]
+    pub fn taken(&self) -> Vec<(String, crate::chart_store::AnsweredRequest)> {
+        self.gathering().rest()
+    }
+
     fn gathering(&self) -> MutexGuard<'_, Gathering> {
         self.0.gathering.lock().unwrap_or_else(PoisonError::into_inner)
     }
