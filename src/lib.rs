@@ -22,6 +22,7 @@ pub mod overlay;
 pub mod portal;
 pub mod registry;
 pub mod release;
+pub mod requests;
 pub mod settings;
 pub mod tgz;
 pub mod verify;

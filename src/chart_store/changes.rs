@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ChartStoreError, DeploymentRecord, Event, Fact};
+use super::{ChartStoreError, DeploymentRecord, Event, Fact, SpecRecord};
 use crate::{
     api::{OverlayImage, SelectionReason},
     digest::Digest,
@@ -68,6 +68,7 @@ pub(super) struct Change {
     pub release: Option<ReleaseRecord>,
     pub environment: Option<EnvironmentRecord>,
     pub deployment: Option<DeploymentRecord>,
+    pub spec: Option<SpecRecord>,
 }
 
 /// The items that an event is about, as they are stored before it.
@@ -76,11 +77,12 @@ pub(super) struct Stored<'a> {
     pub release: Option<&'a ReleaseRecord>,
     pub environment: Option<&'a EnvironmentRecord>,
     pub deployment: Option<&'a DeploymentRecord>,
+    pub spec: Option<&'a SpecRecord>,
 }
 
 /// What an event changes, given what is stored; none where it has nothing to add.
 pub(super) fn changes(event: &Event, stored: Stored<'_>) -> Result<Option<Change>, ChartStoreError> {
-    let Stored { release, environment, deployment } = stored;
+    let Stored { release, environment, deployment, .. } = stored;
     let of_release = |record| Ok(Some(Change { release: Some(record), ..Change::default() }));
     let of_environment = |record| Ok(Some(Change { environment: Some(record), ..Change::default() }));
     match &event.fact {
@@ -152,7 +154,8 @@ pub(super) fn changes(event: &Event, stored: Stored<'_>) -> Result<Option<Change
             let record = DeploymentRecord::after(fact, event.time, deployment);
             Ok(Some(Change { deployment: Some(record), ..Change::default() }))
         }
-        Fact::UploadDeleted { .. } | Fact::Unknown(_) => Ok(Some(Change::default())),
+        Fact::Changed(fact) => Ok(Some(Change { spec: Some(fact.record()), ..Change::default() })),
+        Fact::UploadDeleted { .. } | Fact::Request(_) | Fact::Unknown(_) => Ok(Some(Change::default())),
     }
 }
 

@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::deployment::Deployment;
+use super::{
+    audit::{AnsweredRequest, SpecChange},
+    deployment::Deployment,
+};
 use crate::{
     api::{OverlayImage, RetentionPolicy, SelectionReason},
     digest::{Digest, canonical_json},
@@ -155,6 +158,10 @@ pub enum Fact {
     },
     /// A deployment of an environment to a cluster got somewhere. Recurs.
     Deployment(Deployment),
+    /// The spec of one of the plane's objects changed. Recurs; in the journal of its namespace's changes only.
+    Changed(SpecChange),
+    /// The plane's own API was asked. Each is a fact of its own; in journals of requests only.
+    Request(AnsweredRequest),
     /// A transition that this program does not know: a newer one wrote it. It is kept as it is and means nothing here.
     #[serde(untagged)]
     Unknown(UnknownFact),
@@ -198,7 +205,7 @@ impl From<UnknownFact> for Map<String, Value> {
 }
 
 /// Every transition that this program knows.
-const TRANSITIONS: [&str; 9] = [
+const TRANSITIONS: [&str; 11] = [
     "stored",
     "described",
     "charted",
@@ -208,6 +215,8 @@ const TRANSITIONS: [&str; 9] = [
     "uploadDeleted",
     "purged",
     "deployment",
+    "changed",
+    "request",
 ];
 
 /// How often a fact can be true.
@@ -215,6 +224,8 @@ const TRANSITIONS: [&str; 9] = [
 pub enum Recurrence {
     /// Once for the version it names.
     Once,
+    /// As often as it happens: whoever records it sees to it that each is recorded once.
+    Each,
     /// Again and again; only a change of the named lane's state is an event.
     Lane(String),
 }
@@ -232,6 +243,8 @@ impl Fact {
             Self::UploadDeleted { .. } => "uploadDeleted",
             Self::Purged { .. } => "purged",
             Self::Deployment(_) => "deployment",
+            Self::Changed(_) => "changed",
+            Self::Request(_) => "request",
             Self::Unknown(fact) => fact.transition(),
         }
     }
@@ -247,7 +260,7 @@ impl Fact {
             | Self::Purged { version, .. } => Some(version),
             Self::Rendered { version, .. } => version.as_deref(),
             Self::Deployment(deployment) => deployment.version.as_deref(),
-            Self::EnvironmentRemoved { .. } => None,
+            Self::EnvironmentRemoved { .. } | Self::Changed(_) | Self::Request(_) => None,
             Self::Unknown(fact) => fact.text("version"),
         }
     }
@@ -272,7 +285,7 @@ impl Fact {
         }
     }
 
-    /// The digest a reader of the history looks for: of the release, the chart or the artifact.
+    /// The digest a reader of the history looks for: of the release, the chart, the artifact or the spec.
     pub fn digest(&self) -> Option<Digest> {
         match self {
             Self::Stored { release } => Some(release.digest),
@@ -281,9 +294,11 @@ impl Fact {
             Self::Rendered { artifact, .. } => Some(*artifact),
             Self::Purged { release_digest, .. } => Some(*release_digest),
             Self::Deployment(deployment) => Some(deployment.artifact),
+            Self::Changed(change) => change.after.map(|spec| spec.digest),
             Self::Described { .. }
             | Self::EnvironmentRemoved { .. }
             | Self::UploadDeleted { .. }
+            | Self::Request(_)
             | Self::Unknown(_) => None,
         }
     }
@@ -303,6 +318,8 @@ impl Fact {
             }
             Self::Rendered { environment, .. } => Recurrence::Lane(format!("rendering/{environment}")),
             Self::Deployment(deployment) => Recurrence::Lane(deployment.lane()),
+            Self::Changed(change) => Recurrence::Lane(format!("spec/{}", change.object())),
+            Self::Request(_) => Recurrence::Each,
             Self::Unknown(fact) => Recurrence::Lane(fact.transition().to_owned()),
         }
     }
@@ -317,6 +334,7 @@ impl Fact {
             Self::Deployment(Deployment { state, artifact, version, .. }) => {
                 Digest::of_canonical(&("deployment", state, artifact, version))
             }
+            Self::Changed(SpecChange { uid, after, .. }) => Digest::of_canonical(&("changed", uid, after)),
             other => Digest::of_canonical(other),
         }
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     ChartStore, ChartStoreError, Deployment, DeploymentRecord, EnvironmentRecord, Event, Fact, HEAD_PARTITIONS,
-    Recurrence, SCHEMA_VERSION, SpecText,
+    Recurrence, SCHEMA_VERSION, SpecRecord, SpecText,
     changes::{Change, Stored, changes},
     store::{decode, encode},
     table::{Condition, Item, ItemKey, TableError, Write},
@@ -79,6 +79,18 @@ pub(super) struct Marker {
 
 /// An event's identity. A fact that recurs carries its lane's previous id, so that coming back to a state is new.
 pub(super) fn event_id(plane: &str, key: &ApplicationKey, fact: &Fact, previous: Option<&Digest>) -> Digest {
+    match fact {
+        Fact::Changed(change) => {
+            let (object, generation) = (change.object(), change.after.map(|spec| spec.generation));
+            let changed = (fact.transition(), object, &change.uid, generation, fact.digest());
+            return Digest::of_canonical(&((plane, &key.namespace, &key.application), changed, previous));
+        }
+        Fact::Request(request) => {
+            let one = (fact.transition(), &request.request, request.stream, request.first);
+            return Digest::of_canonical(&((plane, &key.namespace, &key.application), one));
+        }
+        _ => {}
+    }
     // How far a deployment got belongs to where it is: the same version gets to several states in one cluster.
     let cluster = match fact {
         Fact::Deployment(Deployment { cluster, state, .. }) => Some((cluster, state)),
@@ -98,6 +110,7 @@ struct Before {
     release: Option<(ReleaseRecord, Item)>,
     environment: Option<(EnvironmentRecord, Item)>,
     deployment: Option<(DeploymentRecord, Item)>,
+    spec: Option<(SpecRecord, Item)>,
 }
 
 impl Before {
@@ -106,6 +119,7 @@ impl Before {
             release: self.release.as_ref().map(|(record, _)| record),
             environment: self.environment.as_ref().map(|(record, _)| record),
             deployment: self.deployment.as_ref().map(|(record, _)| record),
+            spec: self.spec.as_ref().map(|(record, _)| record),
         }
     }
 
@@ -113,6 +127,7 @@ impl Before {
     fn followed_by(&self, fact: &Fact) -> Fact {
         match fact {
             Fact::Deployment(deployment) => Fact::Deployment(deployment.following(self.stored().deployment)),
+            Fact::Changed(change) => Fact::Changed(change.following(self.stored().spec)),
             other => other.clone(),
         }
     }
@@ -124,6 +139,9 @@ impl Before {
     /// that one's end is another; manifests of its own, rendered, take the place of what is selected, and the other way
     /// round.
     fn is_so(&self, fact: &Fact) -> bool {
+        if let Fact::Changed(change) = fact {
+            return change.is_known(self.stored().spec);
+        }
         let environment = self.stored().environment;
         let ended = environment.is_some_and(|record| record.removed);
         let has_selected = environment.is_some_and(|record| record.selected.is_some());
@@ -220,7 +238,7 @@ impl ChartStore {
         // The head first: if it stands at the end, nothing that is read after it has changed.
         let head = self.read(&self.layout.head(key)).await?;
         let lane = match fact.recurrence() {
-            Recurrence::Once => None,
+            Recurrence::Once | Recurrence::Each => None,
             Recurrence::Lane(lane) => self.read(&self.layout.lane(key, &lane)).await?,
         };
         let release = match fact.version() {
@@ -237,7 +255,11 @@ impl ChartStore {
             }
             _ => None,
         };
-        Ok(Before { head, lane, release, environment, deployment })
+        let spec = match fact {
+            Fact::Changed(change) => self.read(&self.layout.spec(key, &change.object())).await?,
+            _ => None,
+        };
+        Ok(Before { head, lane, release, environment, deployment, spec })
     }
 
     /// The event and the writes of a transition, or none where there is nothing to record.
@@ -303,6 +325,9 @@ impl ChartStore {
             let at = self.layout.deployment(key, &record.environment, &record.cluster);
             put(at, encode(record), before.deployment.as_ref().map(|(_, item)| item));
         }
+        if let Some(record) = &change.spec {
+            put(self.layout.spec(key, &record.object), encode(record), before.spec.as_ref().map(|(_, item)| item));
+        }
         for (at, reference) in self.index(event) {
             writes.push(Write::put(at, encode(&reference), Condition::Any));
         }
@@ -340,7 +365,7 @@ pub(super) fn read_event(item: &Item) -> Result<Event, ChartStoreError> {
 }
 
 /// To the millisecond: what every database and every reader can hold.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 

@@ -10,12 +10,16 @@
 //! | | `chart/<version>` | the packaged chart as blob |
 //! | | `environment/<environment>` | [`EnvironmentRecord`](super::EnvironmentRecord) |
 //! | | `deployment/<environment>/<cluster namespace>/<cluster name>/<uid>` | [`DeploymentRecord`](super::DeploymentRecord) |
+//! | | `spec/<kind>/<name>` | [`SpecRecord`](super::SpecRecord), in journals of changes |
 //! | | `link/<hex>` | the application may read this blob |
 //! | `P/digest/<namespace>/<hex>` | `<application>/<version>` | [`ReleaseRef`](super::ReleaseRef) |
 //! | `P/user/<namespace>/<hex of the name's sha256>` | `<time, newest first>/<application>/<version>` | [`ReleaseRef`](super::ReleaseRef) |
 //! | `P/session/<id>` | `session` | [`UploadSession`](super::UploadSession) |
 //! | | `chunk/<epoch>/<offset>` | [`StagedChunk`](crate::image_harbor::StagedChunk) |
 //! | `P/expiring` | `<time>/<id>` | id of the session that expires then |
+//!
+//! Journals that are no application's lie as one of the names `_requests` and `_changes`, those of no namespace in the
+//! namespace "" ([`requests_of`](super::requests_of), [`changes_of`](super::changes_of)).
 //!
 //! Numbers are written with 20 digits, so that they sort. Everything of an application lies in one partition; what is
 //! looked up by digest or user lies below the namespace, so that no tenant finds another's.
@@ -120,6 +124,14 @@ impl Layout {
         self.all_of_application(key, "deployment", None)
     }
 
+    pub fn spec(&self, key: &ApplicationKey, object: &str) -> ItemKey {
+        self.of_application(key, "spec", object)
+    }
+
+    pub fn specs(&self, key: &ApplicationKey) -> Range {
+        self.all_of_application(key, "spec", None)
+    }
+
     pub fn link(&self, key: &ApplicationKey, digest: &Digest) -> ItemKey {
         self.of_application(key, "link", &digest.hex())
     }
@@ -219,6 +231,14 @@ mod tests {
             (
                 layout.deployment(&key, "prod", &ClusterRef::new("fleet", "eu-1", "7b0c")),
                 "orbit/application/shop/web/deployment/prod/fleet/eu-1/7b0c".to_owned(),
+            ),
+            (
+                layout.spec(&super::super::changes_of("shop"), "ImageUpload/web"),
+                "orbit/application/shop/_changes/spec/ImageUpload/web".to_owned(),
+            ),
+            (
+                layout.event(&super::super::requests_of(""), 1),
+                "orbit/application//_requests/event/00000000000000000001".to_owned(),
             ),
             (layout.link(&key, &digest), format!("orbit/application/shop/web/link/{hex}")),
             (layout.digest("shop", &digest, "web", "1.4.0"), format!("orbit/digest/shop/{hex}/web/1.4.0")),

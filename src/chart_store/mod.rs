@@ -4,6 +4,7 @@
 //! consistently, written in all-or-nothing transactions with conditions. DynamoDB and SQLite implement it;
 //! everything else in this folder is written once, on top of it.
 
+mod audit;
 mod changes;
 mod deployment;
 mod dynamodb;
@@ -19,6 +20,7 @@ mod store;
 mod table;
 mod verify;
 
+pub use audit::{AnsweredRequest, Spec, SpecChange, SpecRecord, StreamEnd, changes_of, is_application, requests_of};
 pub use changes::{EnvironmentRecord, RenderedRecord, Selection};
 pub use deployment::{Deployed, Deployment, DeploymentRecord, DeploymentState};
 pub use dynamodb::DynamoDbTable;
@@ -31,4 +33,4 @@ pub use sessions::{Advance, SessionState, UploadSession};
 pub use sqlite::SqliteTable;
 pub use store::{ChartStore, Page, open, open_existing};
 pub use table::{Action, Condition, Item, ItemKey, Range, Table, TableError, Write, etag};
-pub use verify::{Finding, verify};
+pub use verify::{Finding, Verified, verify, verify_journal};

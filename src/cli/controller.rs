@@ -8,6 +8,7 @@ mod tls_secret;
 use std::{fs::File, io::ErrorKind, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
+use axum::middleware;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client,
@@ -46,6 +47,7 @@ use crate::{
         self, Redirects, Registry,
         readers::{Place, Readers},
     },
+    requests::{self, Requests},
     viewport::{self, Projector},
 };
 
@@ -120,14 +122,22 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         renderer: Some(renderer.clone()),
         kube_version: context.installation.kube_version.clone(),
     };
+    let charts = chart_store.clone();
     let registry = Registry::new(harbor, chart_store, completed, readers, redirects, registry::Limits::default());
+    let requests = Requests::default();
+    let (recorded, answered) = (requests::Writer::new(requests.clone(), charts), CancellationToken::new());
+    let recorded = tokio::spawn(recorded.run(answered.clone()));
     let portal = door.map(|door| {
         let certificates = door.certificates(&client, &shutdown);
-        let surroundings = portal::Surroundings { viewport: viewport.clone(), stores, config, client: client.clone() };
+        let (viewport, client, requests) = (viewport.clone(), client.clone(), requests.clone());
+        let surroundings = portal::Surroundings { viewport, stores, config, client, requests };
         let (listener, portal) = door.open(surroundings, settings.namespace.clone(), shutdown.clone());
         serve(listener, certificates, portal.router(registry.clone()))
     });
-    let api = serve(listener, certificates, registry::router(registry).merge(http_api::router(viewport.clone())));
+    let api = registry::router(registry)
+        .merge(http_api::router(viewport.clone()))
+        .layer(middleware::from_fn_with_state(requests, requests::observe));
+    let api = serve(listener, certificates, api);
 
     let work = async {
         tokio::join!(
@@ -146,14 +156,18 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         shutdown.cancelled().await;
         tokio::time::sleep(SHUTDOWN_WITHIN).await;
     };
-    tokio::select! {
+    let result = tokio::select! {
         result = work => result,
         () = too_late => {
             // Whatever is cut off here is found and done again at the next start.
             tracing::warn!("work was still under way after {} s", SHUTDOWN_WITHIN.as_secs());
             Ok(())
         }
-    }
+    };
+    // Nothing is answered any more: what was is recorded.
+    answered.cancel();
+    recorded.await?;
+    result
 }
 
 fn log(format: LogFormat) {

@@ -1,5 +1,6 @@
 //! The `orbit` command: one file per subcommand.
 
+mod audit;
 mod controller;
 mod crds;
 mod diff;
@@ -34,6 +35,7 @@ enum Command {
     Upload(Box<upload::Args>),
     Lifecycle(Box<lifecycle::Args>),
     Verify(Box<verify::Args>),
+    Audit(Box<audit::Args>),
     Diff(Box<diff::Args>),
     Export(Box<export::Args>),
     Viewport(Box<viewport::Args>),
@@ -58,6 +60,7 @@ impl Cli {
             Command::Upload(args) => upload::run(*args).await,
             Command::Lifecycle(args) => lifecycle::run(*args).await,
             Command::Verify(args) => verify::run(*args).await,
+            Command::Audit(args) => audit::run(*args).await,
             Command::Diff(args) => return diff::run(*args).await,
             Command::Export(args) => export::run(*args).await,
             Command::Viewport(args) => viewport::run(*args).await,

@@ -18,7 +18,7 @@ use url::Url;
 
 use super::{
     backoff::Backoff, caches::Caches, corrections::Corrections, intake::Intakes, metrics::Metrics, outcome::Halt,
-    patience::Patience, places::Places, refusals::Refusals, written::Written,
+    patience::Patience, places::Places, refusals::Refusals, spec_changes::Recorded, written::Written,
 };
 use crate::{
     api::{FIELD_MANAGER, annotation},
@@ -84,6 +84,8 @@ pub struct Context {
     pub written: Written,
     /// Waits that are not told of yet.
     pub patience: Patience,
+    /// Specs that are in the journal.
+    pub recorded: Recorded,
     /// Failures in a row.
     pub backoff: Backoff,
     /// Counters.
@@ -118,6 +120,7 @@ impl Context {
             corrections: Corrections::default(),
             written: Written::default(),
             patience: Patience::default(),
+            recorded: Recorded::default(),
             backoff: Backoff::default(),
             metrics: Metrics::default(),
             recorder,

@@ -26,6 +26,7 @@ mod reconcile;
 mod refusals;
 pub mod robots;
 mod secrets;
+mod spec_changes;
 mod sweep;
 mod unreadable;
 mod watch;

@@ -18,6 +18,7 @@ use super::{
     finalizers,
     metrics::Outcome,
     outcome::{Halt, HaltKind, Ready},
+    spec_changes::{self, Audited},
     unreadable,
 };
 use crate::{
@@ -63,6 +64,10 @@ pub trait Reconcile:
     }
     /// What the watch has seen of the object last; only of kinds that may have to wait for a place.
     fn latest(_context: &Context, _namespace: &str, _name: &str) -> Option<Arc<DeserializeGuard<Self>>> {
+        None
+    }
+    /// What the journal tells of its spec; nothing where that is not for users to change.
+    fn audited(&self) -> Option<Audited> {
         None
     }
     /// Whether it is to be left alone.
@@ -111,8 +116,12 @@ pub async fn drive<K: Reconcile>(
     let started = Instant::now();
     let (outcome, action) = match &object.0 {
         Err(invalid) => (Outcome::Undecodable, unreadable::skip::<K>(invalid, &object, &context).await),
-        // On the heap: thousands may wait for a place, and need little until they have one.
-        Ok(object) => Box::pin(settle(object, &context)).await,
+        Ok(object) => {
+            let recorded = spec_changes::observe(object, &context).await;
+            // On the heap: thousands may wait for a place, and need little until they have one.
+            let (outcome, action) = Box::pin(settle(object, &context)).await;
+            (outcome, if recorded { action } else { Action::requeue(spec_changes::AGAIN) })
+        }
     };
     context.metrics.reconciled(K::KIND, outcome, started.elapsed());
     Ok(action)
@@ -126,6 +135,7 @@ async fn settle<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action
             context.backoff.forget(&object.uid().unwrap_or_default());
             context.written.forget(&object.uid().unwrap_or_default());
             context.patience.forget(&object.uid().unwrap_or_default());
+            context.recorded.forget(&object.uid().unwrap_or_default());
             (Outcome::Deleted, Action::await_change())
         }
         (false, false) if K::HELD => match finalizers::hold::<K>(object.meta(), context).await {
@@ -287,7 +297,11 @@ fn bounded(requested_at: &str) -> String {
 
 /// Records the end of the object and lets it go. While a store is down it stays, with a condition that says so.
 async fn end<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
-    let released = match attempt(object.retire(context), K::TIMEOUT).await {
+    let retiring = async {
+        object.retire(context).await?;
+        Ok(spec_changes::gone(object, context).await?)
+    };
+    let released = match attempt(retiring, K::TIMEOUT).await {
         Ok(()) => finalizers::release::<K>(object.meta(), context).await.map_err(Halt::from),
         Err(halt) => Err(halt),
     };
@@ -296,6 +310,7 @@ async fn end<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
             context.backoff.forget(&object.uid().unwrap_or_default());
             context.written.forget(&object.uid().unwrap_or_default());
             context.patience.forget(&object.uid().unwrap_or_default());
+            context.recorded.forget(&object.uid().unwrap_or_default());
             (Outcome::Deleted, Action::await_change())
         }
         Err(halt) => {

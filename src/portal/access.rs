@@ -80,6 +80,22 @@ impl Access {
         Ok(allowed)
     }
 
+    /// That somebody has all of these rights in all namespaces.
+    ///
+    /// # Errors
+    /// 403, with who and what is missing.
+    pub async fn require_everywhere(&self, session: &Session, rights: &[Right]) -> Result<(), Problem> {
+        for right in rights {
+            if !self.allows(session, *right, "").await? {
+                return Err(Problem::forbidden(format!(
+                    "{} may not {right} in all namespaces, which is what sees what belongs to none: whoever administers the cluster can bind one of the ClusterRoles orbit-viewer, orbit-developer, orbit-approver and orbit-admin to you everywhere (ClusterRoleBinding)",
+                    session.user.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// That somebody has all of these rights in a namespace.
     ///
     /// # Errors

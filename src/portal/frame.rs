@@ -9,9 +9,7 @@ use axum::{
 use tracing::Instrument;
 
 use super::{sessions::random, visitor};
-
-/// Names a request, in the answer and in the log.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use crate::requests::{REQUEST_ID, RequestId};
 
 /// What marks this answer's own styles: random, and good for this one answer.
 #[derive(Debug, Clone)]
@@ -22,6 +20,7 @@ pub async fn around(mut request: Request, next: Next) -> Response {
     let id = uuid::Uuid::new_v4().to_string();
     let nonce = Nonce(random().expose().to_owned());
     request.extensions_mut().insert(nonce.clone());
+    request.extensions_mut().insert(RequestId(id.clone()));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let peer = visitor::peer(&request);
     let span = tracing::info_span!("request", id, %method, path, %peer, user = tracing::field::Empty);

@@ -80,8 +80,16 @@ use self::{
     v1::Way,
 };
 use crate::{
-    chart_store::ChartStore, comparison::Sources, digest::Digest, guesses::Guesses, image_harbor::ImageHarbor,
-    overlay::renderer::Renderer, registry::Registry, release::ApplicationKey, viewport::Viewport,
+    chart_store::ChartStore,
+    comparison::Sources,
+    digest::Digest,
+    guesses::Guesses,
+    image_harbor::ImageHarbor,
+    overlay::renderer::Renderer,
+    registry::Registry,
+    release::ApplicationKey,
+    requests::{self, Requests},
+    viewport::Viewport,
 };
 
 /// Where the API begins that answers the plane's own machine only.
@@ -129,6 +137,8 @@ pub struct Parts {
     pub provider: Option<Provider>,
     /// The application's files.
     pub assets: Assets,
+    /// Where requests go that are to be recorded.
+    pub requests: Requests,
     /// Ends event streams, which never end by themselves.
     pub shutdown: CancellationToken,
 }
@@ -255,6 +265,7 @@ impl Portal {
             .route(oidc::CALLBACK, get(oidc::callback))
             .fallback(assets::serve)
             .layer(middleware::from_fn_with_state(self.clone(), visitor::at_a_pace))
+            .layer(middleware::from_fn_with_state(self.0.parts.requests.clone(), requests::observe))
             .layer(middleware::from_fn(frame::around))
             .with_state(self)
     }

@@ -15,6 +15,7 @@ use axum::{
 use jiff::Timestamp;
 
 use super::{Portal, csrf, problem::Problem, sessions::Session};
+use crate::requests::Sender;
 
 /// The cookie of a session.
 pub const COOKIE: &str = "orbit";
@@ -43,6 +44,9 @@ pub async fn at_a_pace(State(portal): State<Portal>, request: Request, next: Nex
     let session = portal.cookie().read(COOKIE, request.headers());
     // Somebody with a session has a bucket of her own; whoever invents ids all the time stays within the address's.
     let known = session.and_then(|id| portal.sessions().find(&id, Timestamp::now()));
+    if let Some(session) = &known {
+        Sender::of(request.extensions()).is(&session.user.name);
+    }
     let taken = match &known {
         Some(session) => portal.pace_of_sessions().take(&session.fingerprint, Instant::now()),
         None => portal.pace_of_strangers().take(&peer, Instant::now()),

@@ -169,6 +169,11 @@ impl Registry {
     }
 }
 
+/// The repository in which a path below `/v2` wants to read, if it is such a path.
+pub fn requested_repository(path: &str) -> Option<repository::Repository> {
+    reads::repository(path.strip_prefix("/v2")?)
+}
+
 /// The path of an upload session.
 const SESSION: &str = "/v2/{namespace}/{application}/blobs/uploads/{session}";
 

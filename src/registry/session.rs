@@ -8,12 +8,15 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{Registry, content_range::received_range, refusal::Refusal};
-use crate::{chart_store::UploadSession, digest::Digest, release::ApplicationKey};
+use crate::{chart_store::UploadSession, digest::Digest, release::ApplicationKey, requests::Sender};
 
 /// How many bytes of the blob are durable: what `Range` says, without its ambiguity at the beginning.
 pub const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("orbit-upload-offset");
 /// The session's id, as docker clients know it.
 const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+
+/// What the history calls whoever holds an upload key and is not signed in.
+const UPLOAD_KEY_HOLDER: &str = "orbit:upload-key";
 
 /// Longest session id that is looked up at all.
 const MAX_ID: usize = 128;
@@ -87,6 +90,8 @@ impl FromRequestParts<Registry> for Authorised {
         if !equal_in_constant_time(&key_hash, &session.key_hash) {
             return Err(Refusal::KeyWrong);
         }
+        // Who that is, nobody knows; on the portal somebody is signed in.
+        Sender::of(&parts.extensions).is(UPLOAD_KEY_HOLDER);
         Ok(Self(session))
     }
 }

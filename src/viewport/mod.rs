@@ -9,7 +9,9 @@
 //! is not.
 
 mod answers;
+mod audit_event;
 mod change;
+pub mod csv;
 mod database;
 mod error;
 mod migrate;
@@ -22,12 +24,13 @@ mod store;
 mod verify;
 
 pub use answers::{
-    Application, ApplicationEnvironment, AuditEvent, Deployment, Environment, Holder, Image, Lifecycle, LifecycleEvent,
-    Page, Place, Release, Rendered, RenderedImage, Standing, Upload,
+    Application, ApplicationEnvironment, Deployment, Environment, Holder, Image, Lifecycle, LifecycleEvent, Page,
+    Place, Release, Rendered, RenderedImage, Standing, Upload,
 };
+pub use audit_event::{AuditEvent, AuditRequest};
 pub use error::ViewportError;
 pub use paging::{MAX_LIMIT, PageRequest};
 pub use projector::{Behind, Projector, ProjectorError, Status, behind};
-pub use queries::{AuditFilter, Clusters};
+pub use queries::{AuditFilter, Clusters, Shown};
 pub use store::{Cursor, Viewport, open};
 pub use verify::verify;

@@ -10,12 +10,12 @@ use super::{
     change::{Change, Value, Values},
     schema::{
         APPLICATIONS, CHARTS, ENVIRONMENTS, EVENTS, IMAGE_DIGESTS, IMAGES, METADATA, OVERLAY_IMAGES, OVERLAYS,
-        RELEASE_ENVIRONMENTS, RELEASES, Table, UPLOADS,
+        RELEASE_ENVIRONMENTS, RELEASES, REQUESTS, Table, UPLOADS,
     },
 };
 use crate::{
     api::{ImageSource, OverlayImage},
-    chart_store::{Deployment, Event, Fact},
+    chart_store::{AnsweredRequest, Deployment, Event, Fact, Spec, SpecChange, is_application},
     digest::Digest,
     release::{ChartRecord, Description, Release, StoredImage},
 };
@@ -23,6 +23,10 @@ use crate::{
 /// The changes that an event makes, in order. The cursor is not among them.
 pub fn project(event: &Event) -> Vec<Change> {
     let mut changes = Changes { event, made: Vec::new() };
+    if let Fact::Request(request) = &event.fact {
+        changes.requested(request);
+        return changes.made.into_iter().map(Change::cut).collect();
+    }
     changes.history();
     match &event.fact {
         Fact::Stored { release } => changes.stored(release),
@@ -66,8 +70,8 @@ pub fn project(event: &Event) -> Vec<Change> {
             ],
         ),
         Fact::Deployment(fact) => changes.deployed(fact),
-        // A newer program's: part of the history, and no more than that to this one.
-        Fact::Unknown(_) => {}
+        // Part of the history and no more than that; a newer program's to this one.
+        Fact::Changed(_) | Fact::Request(_) | Fact::Unknown(_) => {}
     }
     changes.made.into_iter().map(Change::cut).collect()
 }
@@ -103,10 +107,12 @@ impl Changes<'_> {
         self.made.push(Change::Remove(table, self.of_application(values)));
     }
 
-    /// What every event becomes.
+    /// What every event but of requests becomes.
     fn history(&mut self) {
         let event = self.event;
-        if event.seq == 1 {
+        if !is_application(&event.key) {
+            // There is no application to tell of.
+        } else if event.seq == 1 {
             let time = || Value::from(event.time);
             self.add(&APPLICATIONS, [("first_event_at", time()), ("last_event_at", time())]);
         } else {
@@ -124,10 +130,38 @@ impl Changes<'_> {
                 ("actor", event.actor.as_str().into()),
                 ("transition", event.fact.transition().into()),
                 ("version", event.fact.version().into()),
-                ("environment", event.fact.environment().into()),
+                ("environment", environment(&event.fact).into()),
                 ("digest", event.fact.digest().into()),
                 ("detail", detail(&event.fact).into()),
                 ("spec_digest", event.spec.as_ref().map(|spec| spec.digest).into()),
+                ("about", about(event).into()),
+                ("object", object(&event.fact).into()),
+                ("digest_before", digest_before(&event.fact).into()),
+            ],
+        );
+    }
+
+    fn requested(&mut self, request: &AnsweredRequest) {
+        let event = self.event;
+        self.add(
+            &REQUESTS,
+            [
+                ("seq", event.seq.into()),
+                ("id", event.id.into()),
+                ("prev_hash", event.prev_hash.into()),
+                ("hash", event.hash().into()),
+                ("occurred_at", request.first.into()),
+                ("last_at", request.last.into()),
+                ("actor", event.actor.as_str().into()),
+                ("address", request.address.as_deref().into()),
+                ("method", request.method.as_str().into()),
+                ("path", request.path.as_str().into()),
+                ("about_namespace", request.namespace.as_deref().into()),
+                ("about", request.application.as_deref().into()),
+                ("status", request.status.map(i64::from).into()),
+                ("stream", request.stream.as_ref().and_then(text).into()),
+                ("count", request.count.into()),
+                ("request_id", request.request.as_str().into()),
             ],
         );
     }
@@ -300,8 +334,53 @@ impl Changes<'_> {
     }
 }
 
+/// The application that an event is about.
+pub(super) fn about(event: &Event) -> Option<&str> {
+    match &event.fact {
+        Fact::Changed(change) => change.application.as_deref(),
+        Fact::Request(request) => request.application.as_deref(),
+        _ => is_application(&event.key).then_some(event.key.application.as_str()),
+    }
+}
+
+/// The environment that a fact is about.
+pub(super) fn environment(fact: &Fact) -> Option<&str> {
+    match fact {
+        Fact::Changed(change) => change.environment.as_deref(),
+        other => other.environment(),
+    }
+}
+
+/// The object that a fact is about, where it is one's spec.
+pub(super) fn object(fact: &Fact) -> Option<String> {
+    match fact {
+        Fact::Changed(change) => Some(change.object()),
+        _ => None,
+    }
+}
+
+/// The digest of the spec that was before.
+pub(super) fn digest_before(fact: &Fact) -> Option<Digest> {
+    match fact {
+        Fact::Changed(change) => change.before.map(|spec| spec.digest),
+        _ => None,
+    }
+}
+
+/// What became of a spec, by the generations that were seen of it.
+fn generations(SpecChange { before, after, .. }: &SpecChange) -> String {
+    match (before, after) {
+        (None, Some(Spec { generation, .. })) => format!("new, generation {generation}"),
+        (Some(Spec { generation: from, .. }), Some(Spec { generation: to, .. })) => {
+            format!("generation {from} to {to}")
+        }
+        (Some(Spec { generation, .. }), None) => format!("gone after generation {generation}"),
+        (None, None) => "gone".to_owned(),
+    }
+}
+
 /// What a person wants to know of an event besides its version, environment and digest.
-fn detail(fact: &Fact) -> Option<String> {
+pub(super) fn detail(fact: &Fact) -> Option<String> {
     match fact {
         Fact::Stored { release } => {
             let images: Vec<_> =
@@ -320,7 +399,8 @@ fn detail(fact: &Fact) -> Option<String> {
             let place = format!("{} in {cluster}", state.as_str());
             Some(detail.as_ref().map_or_else(|| place.clone(), |detail| format!("{place}: {detail}")))
         }
-        Fact::EnvironmentRemoved { .. } | Fact::Purged { .. } | Fact::Unknown(_) => None,
+        Fact::Changed(change) => Some(format!("{}: {}", change.object(), generations(change))),
+        Fact::EnvironmentRemoved { .. } | Fact::Purged { .. } | Fact::Request(_) | Fact::Unknown(_) => None,
     }
 }
 
@@ -334,7 +414,7 @@ fn source(source: &ImageSource) -> String {
 }
 
 /// A unit variant as it is serialised.
-fn text(variant: &impl serde::Serialize) -> Option<String> {
+pub(super) fn text(variant: &impl serde::Serialize) -> Option<String> {
     serde_json::to_value(variant).ok()?.as_str().map(str::to_owned)
 }
 

@@ -1,12 +1,12 @@
 //! The tables as the program knows them. `migrations/viewport` makes them, and the contract tests read and
 //! fill every column of them.
 //!
-//! Every row belongs to one application of one tenant: `namespace` and `application` are the first two columns of every
+//! Every row belongs to one journal, as a rule that of an application, of one tenant: `namespace` and `application` are the first two columns of every
 //! table, so that an application's rows can be compared, made anew and, one day, moved by themselves.
 
 /// The version of [`project`](super::project): what was projected by an older one is made anew. Raise it with every
 /// change of what an event becomes.
-pub const PROJECTION_VERSION: i64 = 5;
+pub const PROJECTION_VERSION: i64 = 6;
 
 /// A table.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ const fn number(name: &'static str) -> Column {
 }
 
 /// Every table that events are projected into; that of the cursors is the first.
-pub const TABLES: [&Table; 15] = [
+pub const TABLES: [&Table; 16] = [
     &CURSORS,
     &APPLICATIONS,
     &RELEASES,
@@ -71,6 +71,7 @@ pub const TABLES: [&Table; 15] = [
     &DEPLOYMENTS,
     &DEPLOYMENT_IMAGES,
     &EVENTS,
+    &REQUESTS,
 ];
 
 /// Up to which event of its journal an application is projected.
@@ -299,7 +300,7 @@ pub const DEPLOYMENT_IMAGES: Table = Table {
     ],
 };
 
-/// The journal, as a list.
+/// The journals but those of requests, as a list.
 pub const EVENTS: Table = Table {
     name: "events",
     key: 3,
@@ -319,5 +320,34 @@ pub const EVENTS: Table = Table {
         text("digest", 71),
         text("detail", 1024),
         text("spec_digest", 71),
+        text("about", 63),
+        text("object", 320),
+        text("digest_before", 71),
+    ],
+};
+
+/// The journals of requests, as a list. A row is one request, or several that are the same but for the time.
+pub const REQUESTS: Table = Table {
+    name: "requests",
+    key: 3,
+    columns: &[
+        text("namespace", 63),
+        text("application", 63),
+        number("seq"),
+        text("id", 71),
+        text("prev_hash", 71),
+        text("hash", 71),
+        text("occurred_at", 32),
+        text("last_at", 32),
+        text("actor", 255),
+        text("address", 63),
+        text("method", 32),
+        text("path", 1024),
+        text("about_namespace", 63),
+        text("about", 63),
+        number("status"),
+        text("stream", 32),
+        number("count"),
+        text("request_id", 64),
     ],
 };

@@ -8,8 +8,9 @@ use jiff::{Timestamp, ToSpan};
 use orbit_plane::{
     api::{SelectionReason, Workload},
     chart_store::{
-        Advance, ChartStore, ChartStoreError, Condition, Deployment, DeploymentState, DynamoDbTable, Entry, Fact, Item,
-        ItemKey, Range, Recorded, SessionState, SqliteTable, Table, TableError, UploadSession, Write, verify,
+        Advance, AnsweredRequest, ChartStore, ChartStoreError, Condition, Deployment, DeploymentState, DynamoDbTable,
+        Entry, Fact, Item, ItemKey, Range, Recorded, SessionState, Spec, SpecChange, SqliteTable, Table, TableError,
+        UploadSession, Write, changes_of, requests_of, verify, verify_journal,
     },
     digest::Digest,
     image_harbor::StagedChunk,
@@ -67,6 +68,8 @@ contract!(
     links_are_an_applications_own,
     a_session_moves_forward_by_compare_and_set,
     a_session_starts_over,
+    requests_are_appended_in_order_and_once,
+    changes_of_specs_tell_what_was_before,
     tampering_is_found,
 );
 
@@ -512,6 +515,126 @@ async fn a_session_starts_over(under: Under) {
     assert_eq!((replaced.key_hash, replaced.offset), (Digest::of("new"), 10));
     assert_eq!(store.expired_sessions(Timestamp::now(), 10).await.unwrap(), [""; 0]);
     assert_eq!(store.expired_sessions(Timestamp::now() + 2.hours(), 10).await.unwrap(), ["s"]);
+}
+
+fn asked(id: u64) -> (String, AnsweredRequest) {
+    let at = Timestamp::from_second(1_767_323_045 + id as i64).unwrap();
+    let request = AnsweredRequest {
+        request: format!("request {id}"),
+        address: Some("192.0.2.7".into()),
+        method: "GET".into(),
+        path: "/api/v1/namespaces/shop/audit".into(),
+        namespace: Some("shop".into()),
+        application: None,
+        status: Some(403),
+        stream: None,
+        count: 2,
+        first: at,
+        last: at,
+    };
+    ("maria".to_owned(), request)
+}
+
+async fn requests_are_appended_in_order_and_once(under: Under) {
+    let store = &under.store;
+    let key = requests_of("shop");
+    // More than one transaction takes.
+    let many: Vec<_> = (0..190).map(asked).collect();
+    let (recorded, result) = store.record_requests(&key, &many, false).await;
+    result.unwrap();
+    assert_eq!((recorded, store.head(&key).await.unwrap().unwrap().seq), (190, 190));
+    // Whoever is not sure gives the last ones again.
+    store.record_requests(&key, &many[160..], true).await.1.unwrap();
+    assert_eq!(store.head(&key).await.unwrap().unwrap().seq, 190);
+    // A line that loses its answers.
+    let deaf = ChartStore::on("orbit", Arc::new(LosesAnswers(under.table.clone()))).unwrap();
+    let more: Vec<_> = (190..300).map(asked).collect();
+    let (recorded, result) = deaf.record_requests(&key, &more, false).await;
+    result.unwrap();
+    assert_eq!(recorded, 110);
+    let events = store.events(&key, 0, 1000).await.unwrap();
+    let ids: Vec<_> = events
+        .iter()
+        .map(|event| match &event.fact {
+            Fact::Request(request) => request.request.clone(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(ids, (0..300).map(|id| format!("request {id}")).collect::<Vec<_>>());
+    // They are no part of any application's history, and other namespaces' are others.
+    store.record_requests(&requests_of(""), &[asked(0)], false).await.1.unwrap();
+    assert_eq!(store.all_heads().await.unwrap().len(), 2);
+    assert_whole(store).await;
+
+    // One that somebody changed later is found, and which.
+    let at = ItemKey::new("orbit/application/shop/_requests", "event/00000000000000000150");
+    let item = under.table.get(&at).await.unwrap().unwrap();
+    under.table.transact(&[Write::put(at.clone(), item.body.replace("maria", "jonas"), Condition::Any)]).await.unwrap();
+    let head = store.head(&key).await.unwrap().unwrap();
+    let verified = verify_journal(store, &head).await.unwrap();
+    assert_eq!((verified.events, verified.findings[0].subject.as_str()), (300, "event 151 of shop/_requests"));
+    under.table.transact(&[Write::delete(at, Condition::Any)]).await.unwrap();
+    let verified = verify_journal(store, &head).await.unwrap();
+    assert!(verified.findings[0].problem.contains("an event is missing"), "{verified:?}");
+    let newest = ItemKey::new("orbit/application/shop/_requests", "event/00000000000000000300");
+    under.table.transact(&[Write::delete(newest, Condition::Any)]).await.unwrap();
+    let verified = verify_journal(store, &head).await.unwrap();
+    assert!(verified.findings.iter().any(|one| one.problem == "ends at event 299 where its head says 300"));
+}
+
+fn changed(name: &str, uid: &str, generation: Option<i64>) -> Entry {
+    let after = generation.map(|generation| Spec { generation, digest: Digest::of(generation.to_string()) });
+    let change = SpecChange {
+        kind: "ImageUpload".into(),
+        name: name.into(),
+        uid: uid.into(),
+        application: Some("web".into()),
+        environment: None,
+        before: None,
+        after,
+    };
+    by("maria", Fact::Changed(change))
+}
+
+async fn changes_of_specs_tell_what_was_before(under: Under) {
+    let store = &under.store;
+    let key = changes_of("shop");
+    for (entry, is_news) in [
+        (changed("web", "a", Some(1)), true),
+        (changed("web", "a", Some(1)), false),
+        // Another object with the same spec is another fact.
+        (changed("api", "b", Some(1)), true),
+        // Generations 2 to 4 were never seen.
+        (changed("web", "a", Some(5)), true),
+        // What a watch saw long ago.
+        (changed("web", "a", Some(3)), false),
+        (changed("web", "a", None), true),
+        (changed("web", "a", None), false),
+        (changed("web", "a", Some(6)), false),
+        (changed("web", "c", Some(1)), true),
+    ] {
+        let recorded = store.record(&key, entry.clone()).await.unwrap();
+        assert_eq!(matches!(recorded, Recorded::Appended(_)), is_news, "{entry:?}");
+    }
+    let generations: Vec<_> = store
+        .events(&key, 0, 100)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|event| match event.fact {
+            Fact::Changed(SpecChange { before, after, .. }) => {
+                [before, after].map(|spec| spec.map(|spec| spec.generation))
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expected = [[None, Some(1)], [None, Some(1)], [Some(1), Some(5)], [Some(5), None], [None, Some(1)]];
+    assert_eq!(generations, expected);
+    assert_whole(store).await;
+    let at = ItemKey::new("orbit/application/shop/_changes", "spec/ImageUpload/web");
+    under.table.transact(&[Write::delete(at, Condition::Any)]).await.unwrap();
+    let findings = verify(store).await.unwrap();
+    assert!(findings.iter().any(|one| one.problem == "is in the journal but not in the store"), "{findings:?}");
 }
 
 async fn tampering_is_found(under: Under) {

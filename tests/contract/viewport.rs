@@ -114,6 +114,7 @@ contract!(
     answers::what_runs_in_which_cluster,
     answers::which_version_is_where,
     answers::who_did_what,
+    answers::who_asked_for_what_and_changed_which_spec,
     answers::pages_are_the_whole_list,
     faithful::events_are_projected_once_and_in_order,
     faithful::what_the_database_refuses_leaves_nothing,
@@ -132,4 +133,5 @@ contract!(
     killed::a_process_killed_after_any_write_is_made_good_by_the_next,
     command::the_viewport_is_looked_after,
     command::the_lifecycle_is_shown,
+    command::the_audit_is_proven_and_exported,
 );

@@ -14,6 +14,7 @@ use kube::{
 };
 use orbit_plane::{
     api::{EnvironmentOverlay, annotation},
+    chart_store::{Condition, Range, SqliteTable, Table, Write},
     digest::Digest,
 };
 use reqwest::{Method, StatusCode, header};
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cluster::with_namespace,
-    plane::{Controller, Plane, Stores, image::Image, registry::Registry, tool},
+    plane::{Controller, Outcome, Plane, Stores, image::Image, registry::Registry, tool},
 };
 
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -60,6 +61,12 @@ impl Browser {
         let session: Value = answer.json().await.unwrap();
         let csrf = session["csrfToken"].as_str().unwrap().to_owned();
         Self { client, url: url.to_owned(), cookie, csrf }
+    }
+
+    /// The same browser.
+    fn of(other: &Self) -> Self {
+        let Self { client, url, cookie, csrf } = other;
+        Self { client: client.clone(), url: url.clone(), cookie: cookie.clone(), csrf: csrf.clone() }
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -437,6 +444,112 @@ async fn what_no_page_of_the_portal_sends_changes_nothing() {
         }
         let found = developer.good(&path).await;
         assert_eq!(found["items"], json!([]));
+    })
+    .await;
+}
+
+/// What the audit has of requests, as soon as it has one that is as asked.
+async fn until_recorded(person: &Browser, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    let recorded = async {
+        loop {
+            let found = person.good(path).await;
+            if let Some(event) = found["items"].as_array().unwrap().iter().find(|event| is_so(event)) {
+                return event.clone();
+            }
+            // Another process writes it: nothing here tells when.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, recorded).await.unwrap_or_else(|_| panic!("{path} never has it"))
+}
+
+/// Who asked for what, refused or not, and who changed which spec: all of it is in the journal, and proven.
+#[tokio::test]
+async fn requests_and_changes_of_specs_are_in_the_audit() {
+    with_namespace(|client, namespace| async move {
+        let scene = Scene::of(client, &namespace).await;
+        let (nobody, developer) = (scene.person("nobody").await, scene.person("developer").await);
+        let user = |name: &str| format!("system:serviceaccount:{namespace}:{name}");
+        let path = scene.path("objects/environmentoverlays");
+        let overlay = |replicas: u32| {
+            json!({
+                "metadata": {"name": "web.dev"},
+                "spec": {"application": "web", "environment": "dev", "values": {"replicas": replicas}},
+            })
+        };
+        let (status, made) = developer.write(Method::POST, &path, None, &overlay(1)).await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+        let object = format!("{path}/web.dev");
+        let is_changed = |detail: &'static str| {
+            move |event: &Value| {
+                event["object"] == "EnvironmentOverlay/web.dev" && event["detail"].as_str().unwrap().contains(detail)
+            }
+        };
+        let changes = scene.path("audit?type=changed");
+        let first = until_recorded(&developer, &changes, is_changed("new, generation 1")).await;
+        let (tag, mut replaced) = developer.object(&object).await;
+        replaced["spec"]["values"]["replicas"] = json!(2);
+        assert_eq!(developer.write(Method::PUT, &object, Some(&tag), &replaced).await.0, StatusCode::OK);
+        let second = until_recorded(&developer, &changes, is_changed("generation 1 to 2")).await;
+        assert_eq!((&second["actor"], &second["application"]), (&json!(user("developer")), &json!("web")), "{second}");
+        assert_eq!((&second["digestBefore"], first.get("digestBefore")), (&first["digest"], None));
+        assert_ne!(second["digest"], first["digest"]);
+
+        // A wrong role, no session, a request that another site made, and one that came too late.
+        assert_eq!(nobody.get(&object).await.0, StatusCode::FORBIDDEN);
+        let stranger = Browser { cookie: String::new(), csrf: String::new(), ..Browser::of(&developer) };
+        for _ in 0..3 {
+            assert_eq!(stranger.get(&object).await.0, StatusCode::UNAUTHORIZED);
+        }
+        let lured = Browser { csrf: "guessed".into(), ..Browser::of(&developer) };
+        assert_eq!(lured.write(Method::DELETE, &object, None, &Value::Null).await.0, StatusCode::FORBIDDEN);
+        let late = developer.write(Method::PUT, &object, Some(&tag), &replaced).await;
+        assert_eq!(late.0, StatusCode::PRECONDITION_FAILED);
+        let requests = scene.path("audit?type=request&limit=200");
+        for (actor, method, path, status) in [
+            (user("developer"), "POST", &path, 201),
+            (user("developer"), "PUT", &object, 200),
+            (user("developer"), "PUT", &object, 412),
+            (user("developer"), "DELETE", &object, 403),
+            (user("nobody"), "GET", &object, 403),
+            (String::new(), "GET", &object, 401),
+        ] {
+            let event = until_recorded(&developer, &requests, |event| {
+                let request = &event["request"];
+                (&event["actor"], &request["method"]) == (&json!(actor), &json!(method))
+                    && (&request["path"], &request["status"]) == (&json!(path), &json!(status))
+            });
+            let event = event.await;
+            assert_eq!((&event["address"], &event["namespace"]), (&json!("127.0.0.1"), &json!(namespace)), "{event}");
+            assert!(event["request"]["id"].as_str().is_some_and(|id| id.len() == 36), "{event}");
+        }
+        // The page is as readable as before, and what belongs to no namespace is not for who may see one.
+        let shown = developer.good(&scene.path("audit?limit=200")).await;
+        assert!(shown["items"].as_array().unwrap().iter().all(|event| event["type"] != "request"), "{shown}");
+        assert_eq!(developer.get("/api/v1/audit").await.0, StatusCode::FORBIDDEN);
+        assert_eq!(nobody.get(&scene.path("audit?type=request")).await.0, StatusCode::FORBIDDEN);
+
+        let Scene { plane, _controller: controller, .. } = scene;
+        controller.stop().await;
+        let on_stores = async |arguments: &[&str]| {
+            let mut command = plane.orbit_command(arguments);
+            Outcome::of(&command.env("ORBIT_DATA_DIR", plane.stores.data_dir()).output().await.unwrap())
+        };
+        let said = on_stores(&["audit", "verify"]).await;
+        assert!(said.good && said.text.contains(&format!("{namespace}/_requests: ")), "{}", said.text);
+        let lines = on_stores(&["audit", "export", "-n", ""]).await;
+        assert!(lines.text.contains("/api/v1/session") && lines.text.contains(&user("nobody")), "{}", lines.text);
+
+        // Somebody who can write the store takes himself out of it.
+        let table = SqliteTable::open(&plane.stores.data_dir()).await.unwrap();
+        let range = Range::new(format!("orbit/application/{namespace}/_requests"), "event/");
+        let item = table.query(&range, 1).await.unwrap().remove(0);
+        let forged = item.body.replace("127.0.0.1", "192.0.2.66");
+        assert_ne!(forged, item.body);
+        table.transact(&[Write::put(item.key, forged, Condition::Any)]).await.unwrap();
+        let said = on_stores(&["audit", "verify"]).await;
+        let broken = format!("event 2 of {namespace}/_requests: does not continue the chain");
+        assert!(!said.good && said.text.contains(&broken), "{}", said.text);
     })
     .await;
 }

@@ -32,6 +32,8 @@ pub fn said(event: &Event) -> String {
             let Deployment { environment, cluster, version, state, .. } = deployment;
             format!("{} {environment} {cluster} {}", state.as_str(), version.as_deref().unwrap_or("-"))
         }
+        Fact::Changed(change) => format!("changed {}", change.object()),
+        Fact::Request(request) => format!("{} {} {:?}", request.method, request.path, request.status),
         Fact::Unknown(fact) => format!("unknown {}", fact.transition()),
     }
 }

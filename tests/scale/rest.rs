@@ -26,7 +26,7 @@ pub struct Rest {
     /// MiB in memory.
     resident: u64,
     leases: usize,
-    /// Every other request that changes something, in any cluster.
+    /// Every other request that changes something, in any cluster, and every journal that went on.
     pub writes: Vec<String>,
 }
 
@@ -47,6 +47,8 @@ pub async fn observe(crowd: &Crowd, length: Duration) -> Rest {
     for member in &crowd.alive {
         logs.push(Log::at(member.file("audit.log").await));
     }
+    let journals = crowd.plane.chart_store().await;
+    let ends = journals.all_heads().await.unwrap();
     let process = crowd.controller.id();
     let (began, busy) = (Instant::now(), busy(process));
     // It is the passing of time that is observed.
@@ -54,7 +56,9 @@ pub async fn observe(crowd: &Crowd, length: Duration) -> Rest {
     let busy = self::busy(process) - busy;
     let length = began.elapsed();
     let writes = logs.iter_mut().flat_map(|log| log.writes(&crowd.plane.namespace));
-    let (leases, writes): (Vec<_>, Vec<_>) = writes.partition(|write| write.contains(" leases/"));
+    let (leases, mut writes): (Vec<_>, Vec<_>) = writes.partition(|write| write.contains(" leases/"));
+    let went_on = journals.all_heads().await.unwrap().into_iter().filter(|head| !ends.contains(head));
+    writes.extend(went_on.map(|head| format!("append {}", head.key)));
     Rest { length, busy, resident: resident(process), leases: leases.len(), writes }
 }
 

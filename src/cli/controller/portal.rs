@@ -16,6 +16,7 @@ use super::{
 use crate::{
     listener::Certificates,
     portal::{Parts, Portal, Stores, assets::Assets, authority::Kubeconfig, oidc::Provider},
+    requests::Requests,
     viewport::Viewport,
 };
 
@@ -37,6 +38,8 @@ pub struct Surroundings {
     pub config: kube::Config,
     /// The API server as the plane asks it.
     pub client: Client,
+    /// Where its requests are recorded.
+    pub requests: Requests,
 }
 
 /// Listens where the settings say; nowhere if they say nothing.
@@ -105,7 +108,7 @@ impl Door {
         namespace: Option<String>,
         shutdown: CancellationToken,
     ) -> (TcpListener, Portal) {
-        let Surroundings { viewport, stores, config, client } = surroundings;
+        let Surroundings { viewport, stores, config, client, requests } = surroundings;
         let portal = Portal::new(Parts {
             viewport,
             stores,
@@ -115,6 +118,7 @@ impl Door {
             secure: self.url.scheme() == "https",
             provider: self.provider,
             assets: Assets::built_in(),
+            requests,
             shutdown,
         });
         (self.listener, portal)

@@ -18,6 +18,7 @@ use super::{
     outcome::{Halt, Ready},
     reconcile::{Common, Reconcile},
     secrets,
+    spec_changes::Audited,
 };
 use crate::{
     api::{
@@ -35,6 +36,10 @@ impl Reconcile for EnvironmentOverlay {
     const KIND: &'static str = "EnvironmentOverlay";
     const HELD: bool = true;
     const TIMEOUT: Duration = Duration::from_secs(300);
+
+    fn audited(&self) -> Option<Audited> {
+        Some(Audited::of(&self.spec).about(&self.spec.application).within(&self.spec.environment))
+    }
 
     fn suspended(&self) -> bool {
         self.spec.suspend

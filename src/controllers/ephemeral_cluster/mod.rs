@@ -22,6 +22,7 @@ use super::{
     import,
     outcome::{Halt, Observation, Ready},
     reconcile::{Common, Reconcile},
+    spec_changes::Audited,
 };
 use crate::{
     api::{
@@ -41,6 +42,10 @@ impl Reconcile for EphemeralCluster {
     const TIMEOUT: Duration = Duration::from_secs(60);
     // Those that do not answer take their time; the others must not wait for them.
     const CONCURRENCY: u16 = 64;
+
+    fn audited(&self) -> Option<Audited> {
+        Some(Audited::of(&self.spec))
+    }
 
     fn suspended(&self) -> bool {
         self.spec.suspend

@@ -13,6 +13,7 @@ use super::{
     context::{Context, PLANE},
     outcome::{Halt, Observation, Ready},
     reconcile::{Common, Reconcile},
+    spec_changes::Audited,
 };
 use crate::{
     api::{ChartArtifact, ConditionStatus, HelmChart, HelmChartStatus, annotation, condition_type, reason},
@@ -26,6 +27,10 @@ impl Reconcile for HelmChart {
     // Nothing in the history depends on when a HelmChart goes.
     const HELD: bool = false;
     const TIMEOUT: Duration = Duration::from_secs(300);
+
+    fn audited(&self) -> Option<Audited> {
+        Some(Audited::of(&self.spec).about(&self.spec.application))
+    }
 
     fn suspended(&self) -> bool {
         self.spec.suspend

@@ -19,6 +19,7 @@ use super::{
     context::Context,
     outcome::{Halt, Ready},
     reconcile::{Common, Reconcile},
+    spec_changes::Audited,
     sweep,
 };
 use crate::{
@@ -38,6 +39,10 @@ impl Reconcile for ImageUpload {
     const TIMEOUT: Duration = Duration::from_secs(3600);
     // Most of them wait for a turn to take their image in.
     const CONCURRENCY: u16 = 64;
+
+    fn audited(&self) -> Option<Audited> {
+        Some(Audited::of(&self.spec).about(&self.spec.application))
+    }
 
     fn suspended(&self) -> bool {
         self.spec.suspend

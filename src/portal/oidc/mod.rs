@@ -14,6 +14,7 @@ mod provider;
 mod tests;
 
 use axum::{
+    Extension,
     extract::{Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -34,7 +35,7 @@ use super::{
     v1::session_before,
     visitor::COOKIE,
 };
-use crate::{digest::Digest, registry::readers::Secret};
+use crate::{digest::Digest, registry::readers::Secret, requests::Sender};
 
 /// The path that the provider sends browsers back to.
 pub const CALLBACK: &str = "/auth/callback";
@@ -120,8 +121,14 @@ pub struct Callback {
 }
 
 /// `GET /auth/callback`: the provider sends the browser back.
-pub async fn callback(State(portal): State<Portal>, Query(query): Query<Callback>, headers: HeaderMap) -> Response {
-    let mut response = match signed_in(&portal, query, &headers).await {
+pub async fn callback(
+    State(portal): State<Portal>,
+    sender: Option<Extension<Sender>>,
+    Query(query): Query<Callback>,
+    headers: HeaderMap,
+) -> Response {
+    let sender = sender.map(|Extension(sender)| sender).unwrap_or_default();
+    let mut response = match signed_in(&portal, query, &headers, &sender).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     };
@@ -131,7 +138,12 @@ pub async fn callback(State(portal): State<Portal>, Query(query): Query<Callback
     response
 }
 
-async fn signed_in(portal: &Portal, query: Callback, headers: &HeaderMap) -> Result<Response, Problem> {
+async fn signed_in(
+    portal: &Portal,
+    query: Callback,
+    headers: &HeaderMap,
+    sender: &Sender,
+) -> Result<Response, Problem> {
     let provider = portal.provider().ok_or(Problem::Failed)?;
     let state = query.state.map(Secret::new).ok_or(Problem::Expired)?;
     let browser = portal.cookie().read(BROWSER, headers).ok_or(Problem::Expired)?;
@@ -165,6 +177,7 @@ async fn signed_in(portal: &Portal, query: Callback, headers: &HeaderMap) -> Res
     if let Some(before) = session_before(portal, headers) {
         portal.sessions().end(&before.fingerprint);
     }
+    sender.is(&user.name);
     tracing::info!(user = user.name, "signed in with the identity provider");
     let (id, _) = portal.sessions().begin(user, client, Some(expires_at), Timestamp::now());
     let mut response = see_other(&pending.back);

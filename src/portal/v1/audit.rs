@@ -1,4 +1,5 @@
-//! The journal's events, to whoever may see uploads and environments.
+//! The journal's events, to whoever may see uploads and environments: of one namespace there, and of what belongs to none
+//! everywhere.
 
 use axum::{
     Json,
@@ -21,8 +22,11 @@ use crate::{
         problem::Problem,
         visitor::Visitor,
     },
-    viewport::{AuditEvent, AuditFilter, MAX_LIMIT, PageRequest, Viewport, ViewportError},
+    viewport::{AuditEvent, AuditFilter, MAX_LIMIT, PageRequest, Shown, Viewport, ViewportError, csv},
 };
+
+/// What whoever sees the journal has to be allowed.
+const RIGHTS: [Right; 2] = [Right::GetUploads, Right::ListOverlays];
 
 /// Which events.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -32,9 +36,28 @@ pub struct Asked {
     application: Option<String>,
     /// Of one actor.
     actor: Option<String>,
-    /// Of one type, as in `stored` or `selected`.
+    /// Of one type, as in `stored` or `selected`; `request` for requests to the plane's own API.
     #[serde(rename = "type")]
     kind: Option<String>,
+    /// Whether requests are among them, too, where no type is said.
+    #[serde(default)]
+    requests: bool,
+    /// How to send them.
+    #[serde(default)]
+    format: Format,
+    /// How many at most: 1 to 200, else 50.
+    limit: Option<u32>,
+    /// `continue` of the page before.
+    #[serde(rename = "continue")]
+    after: Option<String>,
+}
+
+/// Which requests that belong to no namespace.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskedOfAll {
+    /// Of one actor.
+    actor: Option<String>,
     /// How to send them.
     #[serde(default)]
     format: Format,
@@ -65,17 +88,37 @@ pub async fn list(
     Named(namespace): Named<String>,
     extract::Asked(asked): extract::Asked<Asked>,
 ) -> Result<Response, Problem> {
-    let rights = [Right::GetUploads, Right::ListOverlays];
-    portal.access().require(&session, &rights, name("a namespace", &namespace)?).await?;
-    let filter = AuditFilter { application: asked.application, actor: asked.actor, kind: asked.kind };
-    if asked.format == Format::Json {
-        let page = portal.viewport().audit(&namespace, &filter, &page(asked.limit, asked.after)?).await?;
+    portal.access().require(&session, &RIGHTS, name("a namespace", &namespace)?).await?;
+    let Asked { application, actor, kind, requests, format, limit, after } = asked;
+    let requests = if requests { Shown::Yes } else { Shown::No };
+    answer(&portal, namespace, AuditFilter { application, actor, kind, requests }, (format, limit, after)).await
+}
+
+/// `GET /audit`
+pub async fn of_all(
+    State(portal): State<Portal>,
+    Visitor(session): Visitor,
+    extract::Asked(asked): extract::Asked<AskedOfAll>,
+) -> Result<Response, Problem> {
+    portal.access().require_everywhere(&session, &RIGHTS).await?;
+    let filter = AuditFilter { actor: asked.actor, requests: Shown::Yes, ..AuditFilter::default() };
+    answer(&portal, String::new(), filter, (asked.format, asked.limit, asked.after)).await
+}
+
+async fn answer(
+    portal: &Portal,
+    namespace: String,
+    filter: AuditFilter,
+    (format, limit, after): (Format, Option<u32>, Option<String>),
+) -> Result<Response, Problem> {
+    if format == Format::Json {
+        let page = portal.viewport().audit(&namespace, &filter, &page(limit, after)?).await?;
         return Ok(Json(page).into_response());
     }
-    if asked.limit.is_some() || asked.after.is_some() {
+    if limit.is_some() || after.is_some() {
         return Err(Problem::bad_request("a file holds all events: leave limit and continue out"));
     }
-    all(portal.viewport().clone(), namespace, filter, asked.format).await
+    all(portal.viewport().clone(), namespace, filter, format).await
 }
 
 /// Where an export stands.
@@ -92,10 +135,10 @@ impl Export {
     async fn lines(&mut self) -> Result<Option<Bytes>, ViewportError> {
         let Some(request) = self.next.take() else { return Ok(None) };
         let page = self.viewport.audit(&self.namespace, &self.filter, &request).await?;
-        let heading = (self.format == Format::Csv && request.after.is_none()).then(heading);
+        let heading = (self.format == Format::Csv && request.after.is_none()).then(csv::heading);
         self.next = page.next.map(|after| PageRequest { limit: MAX_LIMIT, after: Some(after) });
         let line = |event: &AuditEvent| match self.format {
-            Format::Csv => csv(event),
+            Format::Csv => csv::line(event),
             _ => serde_json::to_string(event).unwrap_or_default() + "\n",
         };
         Ok(Some(heading.into_iter().chain(page.items.iter().map(line)).collect::<String>().into()))
@@ -123,72 +166,4 @@ async fn all(viewport: Viewport, namespace: String, filter: AuditFilter, format:
         response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
     }
     Ok(response)
-}
-
-const COLUMNS: [&str; 12] = [
-    "at",
-    "actor",
-    "type",
-    "application",
-    "version",
-    "environment",
-    "digest",
-    "detail",
-    "seq",
-    "id",
-    "hash",
-    "prevHash",
-];
-
-fn heading() -> String {
-    COLUMNS.join(",") + "\r\n"
-}
-
-/// A line of RFC 4180.
-fn csv(event: &AuditEvent) -> String {
-    let seq = event.seq.to_string();
-    let fields: [Option<&str>; 12] = [
-        Some(event.at.as_str()),
-        Some(&event.actor),
-        Some(&event.kind),
-        Some(&event.application),
-        event.version.as_deref(),
-        event.environment.as_deref(),
-        event.digest.as_deref(),
-        event.detail.as_deref(),
-        Some(&seq),
-        Some(&event.id),
-        Some(&event.hash),
-        event.prev_hash.as_deref(),
-    ];
-    fields.map(|field| field.map(quoted).unwrap_or_default()).join(",") + "\r\n"
-}
-
-/// A field in quotes where it needs them. What a spreadsheet would take for a formula is made text.
-fn quoted(field: &str) -> String {
-    let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let field = if formula { format!("'{field}") } else { field.to_owned() };
-    if formula || field.contains([',', '"', '\r', '\n']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fields_are_what_they_were_and_no_formulas() {
-        for (field, expected) in [
-            ("web", "web"),
-            ("a,b", "\"a,b\""),
-            ("say \"no\"\n", "\"say \"\"no\"\"\n\""),
-            ("=HYPERLINK(\"x\")", "\"'=HYPERLINK(\"\"x\"\")\""),
-            ("@maria", "\"'@maria\""),
-        ] {
-            assert_eq!(quoted(field), expected);
-        }
-    }
 }

@@ -177,19 +177,32 @@ fn applications(routes: Routes) -> Routes {
 }
 
 fn audit(routes: Routes) -> Routes {
-    routes.on(
-        &Method::GET,
-        "/api/v1/namespaces/{namespace}/audit",
-        &operation("audit", "listAudit", "What happened, and who did it")
-            .describe("The journal's events. With format=jsonl or format=csv all that match are sent, one a line, the newest first.")
-            .query::<audit::Asked>()
+    let of = |id, summary| {
+        operation("audit", id, summary)
             .answers::<Page<AuditEvent>>(200, "A page, the newest first")
             .streams::<AuditEvent>("application/x-ndjson", "All, one JSON object a line")
             .streams::<String>("text/csv", "All, with a line of headings")
-            .problem(403, "One may not get imageuploads and list environmentoverlays in this namespace")
-            .problem(503, "The Viewport does not answer"),
-        audit::list,
-    )
+            .problem(503, "The Viewport does not answer")
+    };
+    routes
+        .on(
+            &Method::GET,
+            "/api/v1/namespaces/{namespace}/audit",
+            &of("listAudit", "What happened, and who did it")
+                .describe("The journal's events, requests to the plane's own API only where they are asked for. With format=jsonl or format=csv all that match are sent, one a line, the newest first.")
+                .query::<audit::Asked>()
+                .problem(403, "One may not get imageuploads and list environmentoverlays in this namespace"),
+            audit::list,
+        )
+        .on(
+            &Method::GET,
+            "/api/v1/audit",
+            &of("listAuditOfAll", "What was asked of the plane that belongs to no namespace")
+                .describe("Signing in and out, and whatever named no namespace that the plane knows: a request of somebody who is not signed in may name any.")
+                .query::<audit::AskedOfAll>()
+                .problem(403, "One may not get imageuploads and list environmentoverlays in all namespaces"),
+            audit::of_all,
+        )
 }
 
 fn objects(routes: Routes) -> Routes {

@@ -23,6 +23,7 @@ use crate::{
         visitor::{self, COOKIE, Visitor},
     },
     registry::readers::Secret,
+    requests::Sender,
 };
 
 /// How one can sign in.
@@ -98,7 +99,7 @@ pub async fn ways(State(portal): State<Portal>) -> Json<SignIn> {
 
 /// `POST /session`
 pub async fn begin(State(portal): State<Portal>, request: Request) -> Result<Response, Problem> {
-    let peer = visitor::peer(&request);
+    let (peer, sender) = (visitor::peer(&request), Sender::of(request.extensions()));
     // A session that one had ends: its id is never one of somebody else's.
     let before = session_before(&portal, request.headers());
     let Sent(Credentials { token }) = Sent::from_request(request, &()).await?;
@@ -125,6 +126,7 @@ pub async fn begin(State(portal): State<Portal>, request: Request) -> Result<Res
     if let Some(before) = before {
         portal.sessions().end(&before.fingerprint);
     }
+    sender.is(&user.name);
     tracing::info!(user = user.name, %peer, "signed in with a token");
     let (id, session) = portal.sessions().begin(user, client, until, Timestamp::now());
     let mut response = Json(SignedIn::of(&session)).into_response();

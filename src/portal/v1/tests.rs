@@ -26,8 +26,9 @@ use crate::{
     },
     registry::{self, Registry, readers},
     release::{ApplicationKey, ClusterRef, Release},
+    requests::{Requests, Writer},
     settings::StoreSettings,
-    viewport::{self, Projector},
+    viewport::{self, AuditEvent, AuditFilter, PageRequest, Projector, Viewport},
 };
 
 const OVERLAYS: &str = "/api/v1/namespaces/shop/objects/environmentoverlays";
@@ -37,6 +38,9 @@ const UPLOAD: &str = "/v2/shop/web/blobs/uploads/0c9e4a2e-6d0f-4c4e-b6d5-1f7d3f1
 
 pub struct Bench {
     router: Router,
+    requests: Requests,
+    store: ChartStore,
+    viewport: Viewport,
     pub cluster: Arc<FakeCluster>,
     _completed: mpsc::Receiver<ApplicationKey>,
     _directory: tempfile::TempDir,
@@ -123,20 +127,30 @@ impl Bench {
         let readers = Arc::new(readers::testing::Cluster::default()).readers();
         let stores =
             Stores { charts: store.clone(), harbor: harbor.clone(), renderer: None, kube_version: "1.36.0".into() };
-        let registry = Registry::new(harbor, store, sender, readers, None, registry::Limits::default());
+        let registry = Registry::new(harbor, store.clone(), sender, readers, None, registry::Limits::default());
         let cluster = Arc::new(FakeCluster::default());
+        let requests = Requests::default();
         let portal = Portal::new(Parts {
-            viewport,
+            viewport: viewport.clone(),
             stores,
             cluster: cluster.clone(),
             plane: nobodys_client(),
             namespace: Some("shop".into()),
             secure: true,
             provider,
+            requests: requests.clone(),
             assets: Assets::of([("index.html", b"__ORBIT_NONCE__".as_slice())]),
             shutdown: CancellationToken::new(),
         });
-        Self { router: portal.router(registry), cluster, _completed: completed, _directory: directory }
+        Self {
+            router: portal.router(registry),
+            requests,
+            store,
+            viewport,
+            cluster,
+            _completed: completed,
+            _directory: directory,
+        }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
@@ -216,6 +230,8 @@ async fn every_route_asks_who_it_is_and_what_they_may() {
         "/uploads",
         "/audit",
         "/audit?format=csv",
+        "/audit?requests=true",
+        "/audit?type=request&format=jsonl",
         "/objects/environmentoverlays",
         "/objects/environmentoverlays/web.dev",
     ]
@@ -225,6 +241,8 @@ async fn every_route_asks_who_it_is_and_what_they_may() {
         (Method::GET, "/api/v1/session", [200, 200, 200]),
         (Method::GET, "/api/v1/namespaces", [200, 200, 200]),
         (Method::GET, "/api/v1/nowhere", [404, 404, 404]),
+        // What belongs to no namespace is for those who may see all.
+        (Method::GET, "/api/v1/audit", [403, 403, 403]),
         (Method::GET, "/api/v1/namespaces/shop/objects/secrets", [404, 404, 404]),
         (Method::GET, "/api/v1/namespaces/shop/objects/imageuploads/none", [403, 404, 404]),
         (Method::PATCH, "/api/v1/session", [405, 405, 405]),
@@ -473,6 +491,96 @@ async fn the_matrix_and_the_journal_are_shown() {
     let file = bench.get(&vera, "/api/v1/namespaces/shop/audit?format=csv&type=stored").await;
     assert_eq!(file.text.lines().count(), 3, "{}", file.text);
     assert!(file.text.starts_with("at,actor,type,application"), "{}", file.text);
+}
+
+/// What is recorded of the requests so far, once it is written and projected.
+async fn recorded(bench: &Bench) -> Vec<AuditEvent> {
+    let end = CancellationToken::new();
+    end.cancel();
+    Writer::new(bench.requests.clone(), bench.store.clone()).run(end).await;
+    Projector::new(bench.store.clone(), bench.viewport.clone()).catch_up().await.unwrap();
+    let filter = AuditFilter { kind: Some("request".into()), ..AuditFilter::default() };
+    let mut events = Vec::new();
+    for namespace in ["shop", ""] {
+        events.extend(bench.viewport.audit(namespace, &filter, &PageRequest::default()).await.unwrap().items);
+    }
+    events
+}
+
+#[tokio::test]
+async fn every_request_is_in_the_journal_and_none_of_its_secrets() {
+    let bench = Bench::new().await;
+    let maria = bench.sign_in(MARIA).await;
+    let wrong = bench.send(signing_in("hunter2-is-no-token", &Browser::default())).await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+    let audit = "/api/v1/namespaces/shop/audit?actor=secret-in-a-query";
+    assert_eq!(bench.get(&Browser::default(), audit).await.status, StatusCode::UNAUTHORIZED);
+    for _ in 0..5 {
+        assert_eq!(bench.get(&maria, audit).await.status, StatusCode::OK);
+    }
+    let made = bench.write(&maria, &Method::POST, OVERLAYS, None, &overlay(1)).await;
+    let tag = made.header("etag").to_owned();
+    let without_csrf = Browser { csrf: String::new(), ..maria.clone() };
+    for (browser, tag, expected) in
+        [(&without_csrf, tag.as_str(), 403), (&maria, "\"0\"", 412), (&maria, tag.as_str(), 200)]
+    {
+        let answer = bench.write(browser, &Method::PUT, OVERLAY, Some(tag), &overlay(2)).await;
+        assert_eq!(answer.status.as_u16(), expected, "{answer:?}");
+    }
+    // A stranger begins no journal of a namespace that the plane does not know.
+    bench.get(&Browser::default(), "/api/v1/namespaces/made-up/audit").await;
+    bench.get(&maria, "/index.html").await;
+
+    let events = recorded(&bench).await;
+    let of = |method: &str, path: &str, status: i64| {
+        let is_so = |event: &&AuditEvent| {
+            let request = event.request.as_ref().unwrap();
+            (request.method.as_str(), request.path.as_str(), request.status) == (method, path, Some(status))
+        };
+        let found: Vec<_> = events.iter().filter(is_so).collect();
+        assert_eq!(found.len(), 1, "{method} {path} {status}: {events:#?}");
+        let event = found[0];
+        assert_eq!(event.address.as_deref(), Some("192.0.2.1"));
+        (
+            event.actor.as_str(),
+            event.journal.as_str(),
+            event.namespace.as_deref(),
+            event.request.as_ref().unwrap().count,
+        )
+    };
+    let (audit, made_up) = ("/api/v1/namespaces/shop/audit", "/api/v1/namespaces/made-up/audit");
+    let shop = Some("shop");
+    for (method, path, status, expected) in [
+        ("POST", "/api/v1/session", 200, ("maria", "_requests", None, 1)),
+        ("POST", "/api/v1/session", 401, ("", "_requests", None, 1)),
+        ("GET", audit, 401, ("", "_requests", shop, 1)),
+        ("GET", audit, 200, ("maria", "_requests", shop, 5)),
+        ("POST", OVERLAYS, 201, ("maria", "_requests", shop, 1)),
+        ("PUT", OVERLAY, 403, ("maria", "_requests", shop, 1)),
+        ("PUT", OVERLAY, 412, ("maria", "_requests", shop, 1)),
+        ("PUT", OVERLAY, 200, ("maria", "_requests", shop, 1)),
+        ("GET", made_up, 401, ("", "_requests", Some("made-up"), 1)),
+    ] {
+        assert_eq!(of(method, path, status), expected, "{method} {path} {status}");
+    }
+    assert!(!events.iter().any(|event| event.request.as_ref().unwrap().path.contains("index")));
+    let journals: Vec<String> =
+        bench.store.all_heads().await.unwrap().iter().map(|head| head.key.to_string()).collect();
+    assert!(!journals.iter().any(|journal| journal.starts_with("made-up")), "{journals:?}");
+    let written = serde_json::to_string(&events).unwrap();
+    for secret in [MARIA, "hunter2", "secret-in-a-query", &maria.csrf, maria.cookie.split_once('=').unwrap().1] {
+        assert!(!written.contains(secret), "{secret}");
+    }
+    // The page shows them when it is asked to.
+    let shown = bench.get(&maria, "/api/v1/namespaces/shop/audit").await.json();
+    assert!(shown["items"].as_array().unwrap().iter().all(|event| event["type"] != "request"));
+    let shown = bench.get(&maria, "/api/v1/namespaces/shop/audit?type=request&actor=maria").await.json();
+    assert_eq!(shown["items"][0]["request"]["status"], 200, "{shown}");
+    // Nobody asks: nothing is written.
+    recorded(&bench).await;
+    let heads = bench.store.all_heads().await.unwrap();
+    recorded(&bench).await;
+    assert_eq!(bench.store.all_heads().await.unwrap(), heads);
 }
 
 #[tokio::test]

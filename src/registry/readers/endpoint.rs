@@ -11,7 +11,10 @@ use axum::{
 use serde_json::json;
 
 use super::{Credentials, Denial, Readers, tokens};
-use crate::registry::{reads::peer, refusal::errors, repository::Repository};
+use crate::{
+    registry::{reads::peer, refusal::errors, repository::Repository},
+    requests::Sender,
+};
 
 /// Repositories that a token may be asked for; more are left out.
 const MAX_SCOPES: usize = 32;
@@ -36,7 +39,7 @@ pub async fn issue_by_form(State(readers): State<Readers>, request: Request) -> 
 }
 
 async fn answer(readers: &Readers, parts: &Parts, credentials: &Credentials, asked: Vec<Repository>) -> Response {
-    let mut response = match readers.issue(credentials, peer(parts), asked).await {
+    let mut response = match readers.issue(credentials, peer(parts), asked, &Sender::of(&parts.extensions)).await {
         Ok(issued) => Json(body(&issued)).into_response(),
         Err(denial) => refused(&denial),
     };

@@ -36,6 +36,13 @@ impl std::fmt::Debug for Kubernetes {
 #[derive(Debug, Clone, PartialEq)]
 pub struct User(UserInfo);
 
+impl User {
+    /// The name.
+    pub fn name(&self) -> &str {
+        self.0.username.as_deref().unwrap_or_default()
+    }
+}
+
 impl Kubernetes {
     pub fn new(client: Client) -> Self {
         Self { client, decisions: Brief::new(FRESH, MAX_REMEMBERED) }

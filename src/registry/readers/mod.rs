@@ -40,7 +40,7 @@ pub use self::{
     robots::{Access, ROBOT_PREFIX, Robots},
 };
 use super::repository::Repository;
-use crate::{brief::Brief, digest::Digest, guesses::Guesses};
+use crate::{brief::Brief, digest::Digest, guesses::Guesses, requests::Sender};
 
 /// How long an answer of the API server stands.
 const FRESH: Duration = Duration::from_secs(10);
@@ -77,6 +77,17 @@ enum Identity {
     Robot(Arc<Access>),
 }
 
+impl Identity {
+    /// What the history calls them: a user as the API server does, a robot by its own name.
+    fn name<'a>(&'a self, credentials: &'a Credentials) -> &'a str {
+        match (self, credentials) {
+            (Self::User(user), _) => user.name(),
+            (Self::Robot(_), Credentials::Basic { user, .. }) => user,
+            (Self::Robot(_), _) => ROBOT_PREFIX,
+        }
+    }
+}
+
 impl Readers {
     /// Readers whom this cluster knows, and robots, where there are some.
     pub fn new(client: kube::Client, robots: Option<Arc<dyn Robots>>, place: Place) -> Self {
@@ -95,17 +106,23 @@ impl Readers {
         self.0.challenger.challenge(headers, repository)
     }
 
-    /// Whether a request from `peer` may read in a repository; without one, whether its credentials are good.
+    /// Whether a request from `peer` may read in a repository; without one, whether its credentials are good. `sender` is
+    /// told who it is from, as soon as that is known.
     pub async fn admit(
         &self,
         credentials: &Credentials,
         peer: IpAddr,
         repository: Option<&Repository>,
+        sender: &Sender,
     ) -> Result<(), Denial> {
         if let Credentials::Bearer(token) = credentials
             && Tokens::is_own(token)
         {
-            return match (self.0.tokens.verify(token, jiff::Timestamp::now()), repository) {
+            let verdict = self.0.tokens.verify(token, jiff::Timestamp::now());
+            if let Verdict::Good(grant) = &verdict {
+                sender.is(&grant.holder);
+            }
+            return match (verdict, repository) {
                 (Verdict::Good(_), None) => Ok(()),
                 (Verdict::Good(grant), Some(repository)) => grant.allows(repository),
                 (Verdict::Expired, _) => Err(Denial::Expired),
@@ -113,6 +130,7 @@ impl Readers {
             };
         }
         let identity = self.identify(credentials, peer).await?;
+        sender.is(identity.name(credentials));
         match repository {
             Some(repository) if !self.may_read(credentials, &identity, repository).await? => Err(Denial::Forbidden),
             _ => Ok(()),
@@ -125,9 +143,12 @@ impl Readers {
         credentials: &Credentials,
         peer: IpAddr,
         asked: Vec<Repository>,
+        sender: &Sender,
     ) -> Result<tokens::Issued, Denial> {
         let identity = self.identify(credentials, peer).await?;
-        let mut grant = tokens::Grant::default();
+        let holder = identity.name(credentials).to_owned();
+        sender.is(&holder);
+        let mut grant = tokens::Grant { holder, ..tokens::Grant::default() };
         for repository in asked {
             match self.may_read(credentials, &identity, &repository).await? {
                 true => grant.granted.insert(repository),

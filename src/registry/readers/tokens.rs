@@ -21,6 +21,9 @@ const PREFIX: &str = "orbit.";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Grant {
+    /// Whom it is given to, for the history.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub holder: String,
     /// The repositories that it opens.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub granted: BTreeSet<Repository>,
@@ -121,7 +124,11 @@ mod tests {
     use super::*;
 
     fn grant() -> Grant {
-        Grant { granted: ["shop/web".parse().unwrap()].into(), refused: ["bank/web".parse().unwrap()].into() }
+        Grant {
+            holder: "maria".into(),
+            granted: ["shop/web".parse().unwrap()].into(),
+            refused: ["bank/web".parse().unwrap()].into(),
+        }
     }
 
     #[test]

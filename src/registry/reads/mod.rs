@@ -29,9 +29,15 @@ use axum::{
 pub use self::{redirect::Redirects, referrers::Known as KnownReferrers};
 use self::{refusal::Refusal, target::Target};
 use super::{Registry, readers::Credentials, repository::Repository};
+use crate::requests::Sender;
 
 /// Says of an answer that it is a registry's; Docker's clients look for it.
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+
+/// The repository that a path, which begins after `/v2`, lies in.
+pub fn repository(path: &str) -> Option<Repository> {
+    Target::of(path).ok()?.repository().cloned()
+}
 
 /// Every request below `/v2` that is about neither an upload session nor a token.
 pub async fn serve(State(registry): State<Registry>, request: Request) -> Response {
@@ -69,7 +75,8 @@ async fn answer(
     if ![Method::GET, Method::HEAD].contains(&parts.method) {
         return Err(Refusal::ReadOnly);
     }
-    registry.readers().admit(&Credentials::of(&parts.headers), peer(parts), repository).await?;
+    let sender = Sender::of(&parts.extensions);
+    registry.readers().admit(&Credentials::of(&parts.headers), peer(parts), repository, &sender).await?;
     let query = parts.uri.query().unwrap_or_default();
     match target? {
         Target::Base => Ok(axum::Json(serde_json::json!({})).into_response()),

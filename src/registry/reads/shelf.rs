@@ -6,6 +6,7 @@ use axum::{
     Router,
     body::Body,
     http::{HeaderMap, Request, StatusCode, header},
+    middleware,
 };
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -19,6 +20,7 @@ use crate::{
     overlay::{artifact::Artifact, renderer::Rendering},
     registry::{Limits, Registry, readers::testing::Cluster, router},
     release::{ApplicationKey, ChartRecord, ImagePlatform, Release, StoredImage},
+    requests::{self, Requests},
 };
 
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -28,6 +30,8 @@ pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub struct Shelf {
     pub registry: Registry,
     pub cluster: Arc<Cluster>,
+    /// What is recorded of its requests.
+    pub requests: Requests,
     router: Router,
     harbor: Arc<LocalHarbor>,
     store: ChartStore,
@@ -57,7 +61,10 @@ impl Shelf {
         let (sender, _) = mpsc::channel(1);
         let readers = cluster.readers();
         let registry = Registry::new(harbor.clone(), store.clone(), sender, readers, None, Limits::default());
-        Self { router: router(registry.clone()), registry, cluster, harbor, store, _directory: directory }
+        let requests = Requests::default();
+        let observed = middleware::from_fn_with_state(requests.clone(), requests::observe);
+        let router = router(registry.clone()).layer(observed);
+        Self { router, registry, cluster, requests, harbor, store, _directory: directory }
     }
 
     async fn keep(&self, key: &ApplicationKey, blobs: &[&Vec<u8>]) -> Vec<Digest> {

@@ -349,6 +349,37 @@ async fn a_token_is_to_be_had_for_what_may_be_read() {
 }
 
 #[tokio::test]
+async fn who_pulled_from_which_repository_is_recorded() {
+    let (shelf, paths) = full().await;
+    let robot = basic(ROBOT.0, ROBOT.1);
+    let scope = "/v2/token?scope=repository:shop/web:pull";
+    let token = shelf.ask("GET", scope, Some(&robot)).await.json();
+    let token = bearer(token["token"].as_str().unwrap());
+    shelf.ask("GET", "/v2/", None).await;
+    // Tokens of the registry's own are their holder's.
+    for path in &paths[..3] {
+        assert!(shelf.ask("GET", path, Some(&token)).await.status.is_success(), "{path}");
+    }
+    shelf.ask("GET", &paths[0], Some(&bearer(BELA))).await;
+    shelf.ask("GET", "/v2/_catalog", Some(&bearer(MARIA))).await;
+    let mut recorded: Vec<_> = shelf
+        .requests
+        .taken()
+        .into_iter()
+        .map(|(who, request)| (who, request.path, request.status.unwrap(), request.count))
+        .collect();
+    recorded.sort();
+    let expected = [
+        ("", "/v2/", 401, 1),
+        (ROBOT.0, "/v2/shop/web/*", 200, 3),
+        (ROBOT.0, "/v2/token", 200, 1),
+        (BELA, "/v2/shop/web/*", 403, 1),
+        (MARIA, "/v2/*", 404, 1),
+    ];
+    assert_eq!(recorded, expected.map(|(who, path, status, count)| (who.to_owned(), path.to_owned(), status, count)));
+}
+
+#[tokio::test]
 async fn guessing_is_slow_and_hinders_nobody_who_is_known() {
     let (shelf, _) = full().await;
     let path = "/v2/shop/web/manifests/1.0.0";

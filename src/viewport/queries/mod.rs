@@ -8,7 +8,7 @@ mod lifecycle;
 mod matrix;
 mod uploads;
 
-pub use audit::AuditFilter;
+pub use audit::{AuditFilter, Shown};
 pub use deployments::Clusters;
 
 use std::collections::BTreeMap;

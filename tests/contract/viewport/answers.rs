@@ -1,9 +1,10 @@
 //! What can be asked.
 
 use orbit_plane::{
+    chart_store::{AnsweredRequest, Event, Fact, Spec, SpecChange, changes_of, requests_of},
     digest::Digest,
     release::{ApplicationKey, ClusterRef},
-    viewport::{AuditFilter, Clusters, Deployment, Page, PageRequest},
+    viewport::{AuditEvent, AuditFilter, Clusters, Deployment, Page, PageRequest, Shown},
 };
 use pretty_assertions::assert_eq;
 
@@ -316,7 +317,7 @@ pub async fn who_did_what(under: Under) {
     under.catch_up().await;
     let of = |application: Option<&str>, actor: Option<&str>, kind: Option<&str>| {
         let [application, actor, kind] = [application, actor, kind].map(|text| text.map(str::to_owned));
-        AuditFilter { application, actor, kind }
+        AuditFilter { application, actor, kind, requests: Shown::No }
     };
     let all = async |filter: &AuditFilter| {
         let (mut events, mut after) = (Vec::new(), None);
@@ -352,6 +353,110 @@ pub async fn who_did_what(under: Under) {
         assert_eq!(found.len(), count, "{filter:?}");
         assert!(filter.actor.is_none_or(|actor| found.iter().all(|event| event.actor == actor)));
     }
+}
+
+fn asked(who: &str, second: i64, namespace: &str, status: u16) -> (String, AnsweredRequest) {
+    let at = jiff::Timestamp::from_second(1_767_323_045 + second).unwrap();
+    let request = AnsweredRequest {
+        request: format!("{who}-{second}"),
+        address: Some("192.0.2.7".into()),
+        method: "GET".into(),
+        path: format!("/api/v1/namespaces/{namespace}/applications/web/lifecycle"),
+        namespace: Some(namespace.into()),
+        application: Some("web".into()),
+        status: Some(status),
+        stream: None,
+        count: 3,
+        first: at,
+        last: at,
+    };
+    (who.to_owned(), request)
+}
+
+fn changed(kind: &str, application: Option<&str>, generation: Option<i64>) -> Fact {
+    let after = generation.map(|generation| Spec { generation, digest: Digest::of(generation.to_string()) });
+    Fact::Changed(SpecChange {
+        kind: kind.into(),
+        name: "web".into(),
+        uid: "u".into(),
+        application: application.map(str::to_owned),
+        environment: None,
+        before: None,
+        after,
+    })
+}
+
+pub async fn who_asked_for_what_and_changed_which_spec(under: Under) {
+    under.record(&web(), [("maria", stored("1.0.0", "a"))]).await;
+    let upload = |generation| ("maria", changed("ImageUpload", Some("web"), generation));
+    let cluster = ("jonas", changed("EphemeralCluster", None, Some(1)));
+    under.record(&changes_of("shop"), [upload(Some(1)), upload(Some(4)), cluster, upload(None)]).await;
+    let requests: Vec<_> = (0..5).map(|n| asked(if n % 2 == 0 { "maria" } else { "" }, n, "shop", 200)).collect();
+    under.store.record_requests(&requests_of("shop"), &requests, false).await.1.unwrap();
+    under.store.record_requests(&requests_of(""), &[asked("", 9, "nowhere", 401)], false).await.1.unwrap();
+    under.catch_up().await;
+    under.assert_faithful().await;
+
+    let of = |application: Option<&str>, actor: Option<&str>, kind: Option<&str>, requests| {
+        let [application, actor, kind] = [application, actor, kind].map(|text| text.map(str::to_owned));
+        AuditFilter { application, actor, kind, requests }
+    };
+    let all = async |namespace: &str, filter: &AuditFilter| {
+        let (mut events, mut after) = (Vec::<AuditEvent>::new(), None);
+        loop {
+            let page = under.viewport.audit(namespace, filter, &PageRequest { limit: 2, after }).await.unwrap();
+            events.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                break events;
+            }
+        }
+    };
+    for (filter, count) in [
+        (AuditFilter::default(), 5),
+        (of(None, None, None, Shown::Yes), 10),
+        (of(None, None, Some("request"), Shown::No), 5),
+        (of(None, None, Some("changed"), Shown::Yes), 4),
+        (of(None, Some("maria"), None, Shown::Yes), 7),
+        (of(None, Some(""), None, Shown::Yes), 2),
+        (of(Some("web"), None, None, Shown::No), 4),
+        (of(Some("web"), None, None, Shown::Yes), 9),
+    ] {
+        let found = all("shop", &filter).await;
+        assert_eq!(found.len(), count, "{filter:?}");
+        assert!(found.is_sorted_by(|a, b| a.at >= b.at), "{filter:?}: the newest first");
+    }
+    // What is read from the tables is what the journals' own events say.
+    let mut expected: Vec<AuditEvent> = Vec::new();
+    for key in [web(), changes_of("shop"), requests_of("shop")] {
+        expected.extend(under.store.events(&key, 0, 100).await.unwrap().iter().map(AuditEvent::of));
+    }
+    let mut found = all("shop", &of(None, None, None, Shown::Yes)).await;
+    let place = |event: &AuditEvent| (event.journal.clone(), event.seq);
+    expected.sort_by_key(place);
+    found.sort_by_key(place);
+    assert_eq!(found, expected);
+    let second = &found[1];
+    assert_eq!(
+        (second.detail.as_deref(), second.digest_before.as_deref(), second.digest.as_deref()),
+        (
+            Some("ImageUpload/web: generation 1 to 4"),
+            Some(Digest::of("1").to_string().as_str()),
+            Some(Digest::of("4").to_string().as_str())
+        )
+    );
+    // Those of no namespace are nobody's who may see one; and none of it is an application.
+    let of_none = all("", &of(None, None, None, Shown::Yes)).await;
+    assert_eq!((of_none.len(), of_none[0].namespace.as_deref()), (1, Some("nowhere")));
+    assert_eq!(all("nowhere", &of(None, None, None, Shown::Yes)).await, []);
+    let matrix = under.viewport.matrix("shop", None, &first()).await.unwrap();
+    assert_eq!(matrix.items.into_iter().map(|one| one.application).collect::<Vec<_>>(), ["web"]);
+    assert_eq!(under.viewport.matrix("", None, &first()).await.unwrap().items, []);
+    // A page is as long as it is asked to be, whatever it is of.
+    let (every, four) = (of(None, None, None, Shown::Yes), PageRequest { limit: 4, after: None });
+    assert_eq!(under.viewport.audit("shop", &every, &four).await.unwrap().items.len(), 4);
+    let journal: Vec<Event> = under.store.events(&requests_of("shop"), 0, 100).await.unwrap();
+    assert_eq!(journal.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
 }
 
 pub async fn pages_are_the_whole_list(under: Under) {

@@ -2,7 +2,11 @@
 
 use std::net::SocketAddr;
 
-use orbit_plane::{digest::Digest, portal};
+use orbit_plane::{
+    chart_store::{AnsweredRequest, Condition, ItemKey, SqliteTable, Table, Write, requests_of},
+    digest::Digest,
+    portal,
+};
 use pretty_assertions::assert_eq;
 use tokio::{net::TcpListener, process::Command};
 
@@ -83,4 +87,59 @@ pub async fn the_lifecycle_is_shown(under: Under) {
     assert_eq!(yaml["releases"].as_array().unwrap().len(), 1);
     let (found, said) = run(&mut lifecycle("nothing")).await;
     assert!(!found && said.contains("nothing is recorded of an application nothing in namespace shop"), "{said}");
+}
+
+pub async fn the_audit_is_proven_and_exported(under: Under) {
+    let settings = &under.settings;
+    under.record(&web(), everything()).await;
+    under.store.record_requests(&requests_of("shop"), &[asked("=maria")], false).await.1.unwrap();
+    under.store.record_requests(&requests_of(""), &[asked("")], false).await.1.unwrap();
+    let (whole, said) = run(orbit(settings).args(["audit", "verify"])).await;
+    let head = under.store.head(&web()).await.unwrap().unwrap();
+    assert!(whole && said.contains(&format!("shop/web: {} events, head {}, whole", head.seq, head.hash)), "{said}");
+    assert!(said.contains("/_requests: 1 events") && said.contains("3 journals"), "{said}");
+    let (_, said) = run(orbit(settings).args(["audit", "verify", "-n", "other"])).await;
+    assert!(said.contains("0 journals"), "{said}");
+
+    // Each line is what the next one's prevHash is of.
+    let (_, lines) = run(orbit(settings).args(["audit", "export", "-n", "shop"])).await;
+    let lines: Vec<&str> = lines.lines().collect();
+    assert_eq!(lines.len() as u64, head.seq + 1);
+    let mut last = None;
+    for line in &lines {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(event["prevHash"].as_str().map(str::to_owned), last.filter(|_| event["seq"] != 1), "{line}");
+        last = Some(Digest::of(line).to_string());
+    }
+    let (_, csv) = run(orbit(settings).args(["audit", "export", "--format", "csv"])).await;
+    assert_eq!(csv.lines().count() as u64, head.seq + 3, "{csv}");
+    assert!(csv.starts_with("at,actor,type,application") && csv.contains(",\"'=maria\",request,"), "{csv}");
+
+    let table = SqliteTable::open(&settings.data_dir()).await.unwrap();
+    let at = ItemKey::new("orbit/application/shop/web", "event/00000000000000000004");
+    let item = table.get(&at).await.unwrap().unwrap();
+    let forged =
+        item.body.replace(r#""seq":4"#, r#""seq":4,"actor":"somebody else""#).replacen(r#""actor":"maria","#, "", 1);
+    assert_ne!(forged, item.body);
+    table.transact(&[Write::put(at, forged, Condition::Any)]).await.unwrap();
+    let (whole, said) = run(orbit(settings).args(["audit", "verify"])).await;
+    assert!(!whole && said.contains("event 5 of shop/web: does not continue the chain"), "{said}");
+    assert!(said.contains("shop/web: ") && said.contains("BROKEN") && said.contains("1 of 3 journals"), "{said}");
+}
+
+fn asked(who: &str) -> (String, AnsweredRequest) {
+    let request = AnsweredRequest {
+        request: "r".into(),
+        address: None,
+        method: "GET".into(),
+        path: "/api/v1/session".into(),
+        namespace: None,
+        application: None,
+        status: Some(200),
+        stream: None,
+        count: 1,
+        first: jiff::Timestamp::UNIX_EPOCH,
+        last: jiff::Timestamp::UNIX_EPOCH,
+    };
+    (who.to_owned(), request)
 }

@@ -136,9 +136,9 @@ async fn migrations_that_somebody_died_in_are_gone_on_with() {
     // As after a death between a table and the note that it is made, and before the next one.
     under
         .tamper(&[
-            "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 14",
-            "DELETE FROM _sqlx_migrations WHERE version = 15",
-            "DROP TABLE events",
+            "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 22",
+            "DELETE FROM _sqlx_migrations WHERE version = 23",
+            "DROP TABLE requests",
         ])
         .await;
     under.record(&web(), everything()).await;

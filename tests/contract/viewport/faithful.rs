@@ -267,7 +267,7 @@ pub async fn an_older_schema_is_brought_up_to_date(under: Under) {
         Some(_) => include_str!("../../../migrations/viewport/mysql/0014_deployments.sql"),
         None => include_str!("../../../migrations/viewport/sqlite/0014_deployments.sql"),
     };
-    let undo = ["DROP TABLE deployment_images", "DROP TABLE deployments", before];
+    let undo = ["DROP TABLE requests", "DROP TABLE deployment_images", "DROP TABLE deployments", before];
     under.tamper(&undo).await;
     under.tamper(&["DELETE FROM _sqlx_migrations WHERE version > 15", "UPDATE planes SET projection = 2"]).await;
     let newer = under.another();

@@ -18,6 +18,7 @@ export interface AuditFilter {
   application?: string;
   actor?: string;
   type?: string;
+  requests?: boolean;
 }
 
 /** Every question that the portal asks the plane. */

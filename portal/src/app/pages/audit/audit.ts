@@ -26,7 +26,11 @@ const TYPES = [
   'environmentRemoved',
   'uploadDeleted',
   'purged',
+  'changed',
+  'request',
 ];
+/** In the address, what is no type but all of them: requests are many, and are shown when asked for. */
+const ALL = 'all';
 const PAGE = 100;
 
 /** Who did what, when: the journal of all applications. */
@@ -62,7 +66,8 @@ export class Audit {
   protected readonly filter = computed(() => ({
     application: this.application() || undefined,
     actor: this.actor() || undefined,
-    type: this.type() || undefined,
+    type: this.type() === ALL ? undefined : this.type() || undefined,
+    requests: this.type() === ALL || undefined,
   }));
   protected readonly filtered = computed(() => Object.values(this.filter()).some(Boolean));
   /** As they are being written, which is not yet what is asked for. */
@@ -76,7 +81,7 @@ export class Audit {
   });
   protected readonly types = computed(() => {
     const type = this.type();
-    return type && !TYPES.includes(type) ? [...TYPES, type] : TYPES;
+    return type && type !== ALL && !TYPES.includes(type) ? [...TYPES, type] : TYPES;
   });
   protected readonly exports = computed(() => ({
     jsonl: this.plane.auditExport(this.ns(), this.filter(), 'jsonl'),
@@ -89,12 +94,22 @@ export class Audit {
     void this.router.navigate([], { queryParams: { ...queryParams, after: null }, queryParamsHandling: 'merge' });
   }
 
+  /** What there is to say of an event, in a line. */
+  protected detail({ detail, request }: AuditEvent): string {
+    if (!request) {
+      return detail ?? '';
+    }
+    const { method, path, status, stream, count } = request;
+    const answer = status === undefined ? 'not answered' : `${status}${stream ? `, stream ${stream}` : ''}`;
+    return `${method} ${path}: ${answer}${count > 1 ? `, ${count} times` : ''}`;
+  }
+
   protected show(event: AuditEvent): void {
     this.yaml.open({
-      title: `Event ${event.seq} of ${event.application}`,
+      title: `Event ${event.seq} of ${event.journal}`,
       text: 'As the journal has it. Its hash is over the event and the hash of the one before it, so that none can be changed or left out.',
       yaml: toYaml(event),
-      file: `${event.application}-${event.seq}.yaml`,
+      file: `${event.journal}-${event.seq}.yaml`,
     });
   }
 }

@@ -1,0 +1,25 @@
+-- The journals of requests, as a list.
+CREATE TABLE IF NOT EXISTS requests (
+    namespace       VARCHAR(63) NOT NULL,
+    application     VARCHAR(63) NOT NULL,
+    seq             BIGINT NOT NULL,
+    id              VARCHAR(71) NOT NULL,
+    prev_hash       VARCHAR(71),
+    hash            VARCHAR(71) NOT NULL,
+    occurred_at     VARCHAR(32) NOT NULL,
+    last_at         VARCHAR(32) NOT NULL,
+    actor           VARCHAR(255) NOT NULL,
+    address         VARCHAR(63),
+    method          VARCHAR(32) NOT NULL,
+    path            VARCHAR(1024) NOT NULL,
+    about_namespace VARCHAR(63),
+    about           VARCHAR(63),
+    status          BIGINT,
+    stream          VARCHAR(32),
+    count           BIGINT NOT NULL,
+    request_id      VARCHAR(64) NOT NULL,
+    PRIMARY KEY (namespace, application, seq),
+    INDEX requests_by_time (namespace, occurred_at, application, seq),
+    INDEX requests_by_application (namespace, about, occurred_at, application, seq),
+    INDEX requests_by_actor (namespace, actor, occurred_at, application, seq)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin;

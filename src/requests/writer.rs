@@ -1,0 +1,170 @@
+//! The one task that writes requests into the journals.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use tokio::time::{sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{Requests, gathering::Entry};
+use crate::{
+    chart_store::{ChartStore, ChartStoreError, requests_of},
+    release::ApplicationKey,
+};
+
+/// How long requests are let come together before a transaction.
+const TOGETHER: Duration = Duration::from_millis(200);
+/// The first and the longest wait after a failure.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// How often it is looked which namespaces there are, while somebody names others.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// How long the last ones may take at the end.
+const LAST_WITHIN: Duration = Duration::from_secs(3);
+
+/// Writes what [`Requests`] holds.
+#[derive(Debug)]
+pub struct Writer {
+    requests: Requests,
+    store: ChartStore,
+    namespaces: Namespaces,
+    /// What is to be written, by journal. It stays until it is.
+    waiting: BTreeMap<ApplicationKey, Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    entries: Vec<Entry>,
+    /// Whether the first of them may be written already.
+    again: bool,
+}
+
+impl Writer {
+    /// A writer of these requests.
+    pub fn new(requests: Requests, store: ChartStore) -> Self {
+        Self { requests, store, namespaces: Namespaces::default(), waiting: BTreeMap::new() }
+    }
+
+    /// Writes until `end`, and then what is left. Nothing is written while nobody asks anything.
+    pub async fn run(mut self, end: CancellationToken) {
+        let mut failures = 0;
+        while !end.is_cancelled() {
+            let requests = self.requests.clone();
+            let next = requests.gathering().next(Instant::now());
+            let work = async {
+                match next {
+                    Some(next) if self.waiting.is_empty() => {
+                        tokio::select! {
+                            () = sleep_until(next.into()) => {}
+                            () = requests.0.bell.notified() => {}
+                        }
+                    }
+                    None if self.waiting.is_empty() => requests.0.bell.notified().await,
+                    _ => {}
+                }
+                let wait = if failures == 0 { TOGETHER } else { backoff(failures) };
+                sleep(wait).await;
+            };
+            if end.run_until_cancelled(work).await.is_none() {
+                break;
+            }
+            // While something waits, the rest stays where it is counted in bounded memory.
+            if self.waiting.is_empty() {
+                let due = requests.gathering().due(Instant::now());
+                self.sort(due).await;
+            }
+            match self.write().await {
+                Ok(()) if failures > 0 => {
+                    tracing::info!("requests are in the journal again");
+                    failures = 0;
+                }
+                Ok(()) => {}
+                Err(error) => {
+                    if failures == 0 {
+                        tracing::warn!("requests cannot be recorded for now, and are counted in memory: {error}");
+                    }
+                    failures += 1;
+                }
+            }
+        }
+        let last = async {
+            let rest = self.requests.gathering().rest();
+            self.sort(rest).await;
+            self.write().await
+        };
+        match timeout(LAST_WITHIN, last).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("the last requests are not in the journal: {error}"),
+            Err(_) => tracing::error!("the last requests are not in the journal: the Chart Store took too long"),
+        }
+    }
+
+    /// Puts requests where they belong.
+    async fn sort(&mut self, due: Vec<Entry>) {
+        for entry in due {
+            let key = requests_of(self.namespaces.of(&entry, &self.store).await.as_deref().unwrap_or_default());
+            self.waiting.entry(key).or_default().entries.push(entry);
+        }
+    }
+
+    /// Writes what waits; what of it could be written does not wait any more.
+    async fn write(&mut self) -> Result<(), ChartStoreError> {
+        let mut failed = None;
+        for (key, mut waiting) in std::mem::take(&mut self.waiting) {
+            let (recorded, result) = self.store.record_requests(&key, &waiting.entries, waiting.again).await;
+            let Err(error) = result else { continue };
+            waiting.entries.drain(..recorded);
+            waiting.again = true;
+            // A journal that cannot be continued holds up no other; its requests name the namespace.
+            let key = if error.is_transient() || key == requests_of("") {
+                key
+            } else {
+                tracing::error!("the journal {key} cannot be continued: {error}");
+                waiting.again = false;
+                requests_of("")
+            };
+            let kept = self.waiting.entry(key).or_default();
+            kept.again |= waiting.again;
+            kept.entries.append(&mut waiting.entries);
+            failed = Some(error);
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// The namespaces that the plane knows: whatever a stranger writes into a path begins no journal.
+#[derive(Debug, Default)]
+struct Namespaces {
+    known: HashSet<String>,
+    looked: Option<Instant>,
+}
+
+impl Namespaces {
+    /// In which namespace's journal a request belongs.
+    async fn of(&mut self, (actor, request): &Entry, store: &ChartStore) -> Option<String> {
+        let namespace = request.namespace.clone()?;
+        // Somebody was let do something there.
+        let let_in = !actor.is_empty() && request.status.is_some_and(|status| status < 300);
+        if let_in {
+            self.known.insert(namespace.clone());
+        }
+        if !self.known.contains(&namespace) && self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN) {
+            match store.all_heads().await {
+                Ok(heads) => {
+                    self.known.extend(heads.into_iter().map(|head| head.key.namespace));
+                    self.looked = Some(Instant::now());
+                }
+                // What is written next fails likewise, and says so.
+                Err(error) => tracing::debug!(%error, "the journals could not be listed"),
+            }
+        }
+        self.known.contains(&namespace).then_some(namespace)
+    }
+}
+
+/// Doubled with every failure, up to a bound.
+fn backoff(failures: u32) -> Duration {
+    let (first, longest) = BACKOFF;
+    first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(longest)
+}
