@@ -1,5 +1,7 @@
 //! The portal in process: every route with every kind of credentials, on an embedded Viewport and a cluster of few words.
 
+mod artifacts;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
@@ -38,6 +40,8 @@ const UPLOAD: &str = "/v2/shop/web/blobs/uploads/0c9e4a2e-6d0f-4c4e-b6d5-1f7d3f1
 pub struct Bench {
     router: Router,
     pub cluster: Arc<FakeCluster>,
+    charts: ChartStore,
+    harbor: Arc<LocalHarbor>,
     _completed: mpsc::Receiver<ApplicationKey>,
     _directory: tempfile::TempDir,
 }
@@ -123,7 +127,7 @@ impl Bench {
         let readers = Arc::new(readers::testing::Cluster::default()).readers();
         let stores =
             Stores { charts: store.clone(), harbor: harbor.clone(), renderer: None, kube_version: "1.36.0".into() };
-        let registry = Registry::new(harbor, store, sender, readers, None, registry::Limits::default());
+        let registry = Registry::new(harbor.clone(), store.clone(), sender, readers, None, registry::Limits::default());
         let cluster = Arc::new(FakeCluster::default());
         let portal = Portal::new(Parts {
             viewport,
@@ -136,7 +140,8 @@ impl Bench {
             assets: Assets::of([("index.html", b"__ORBIT_NONCE__".as_slice())]),
             shutdown: CancellationToken::new(),
         });
-        Self { router: portal.router(registry), cluster, _completed: completed, _directory: directory }
+        let (router, charts) = (portal.router(registry), store);
+        Self { router, cluster, charts, harbor, _completed: completed, _directory: directory }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
@@ -162,6 +167,14 @@ impl Bench {
 
     pub async fn get(&self, browser: &Browser, path: &str) -> Answer {
         self.send(browser.request(&Method::GET, path).body(Body::empty()).unwrap()).await
+    }
+
+    /// Headers and body, as bytes.
+    async fn get_bytes(&self, browser: &Browser, path: &str) -> (HeaderMap, Vec<u8>) {
+        let mut request = browser.request(&Method::GET, path).body(Body::empty()).unwrap();
+        request.extensions_mut().insert(ConnectInfo("192.0.2.1:40000".parse::<SocketAddr>().unwrap()));
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        (parts.headers, axum::body::to_bytes(body, 1 << 22).await.unwrap().into())
     }
 
     async fn write(&self, browser: &Browser, method: &Method, path: &str, tag: Option<&str>, body: &Value) -> Answer {
@@ -203,6 +216,7 @@ async fn every_route_asks_who_it_is_and_what_they_may() {
     let bench = Bench::new().await;
     let (nobody, vera, maria) = (bench.sign_in(NOBODY).await, bench.sign_in(VERA).await, bench.sign_in(MARIA).await);
     assert_eq!(bench.write(&maria, &Method::POST, OVERLAYS, None, &overlay(1)).await.status, StatusCode::CREATED);
+    bench.publish().await;
     let digest = Digest::of("image");
     let mut routes: Vec<(Method, String, [u16; 3])> = [
         "/applications",
@@ -216,6 +230,10 @@ async fn every_route_asks_who_it_is_and_what_they_may() {
         "/uploads",
         "/audit",
         "/audit?format=csv",
+        "/charts/web/1.0.0",
+        "/charts/web/1.0.0/archive",
+        "/overlays/web/prod/manifests",
+        "/overlays/web/prod/manifests?format=yaml",
         "/objects/environmentoverlays",
         "/objects/environmentoverlays/web.dev",
     ]
