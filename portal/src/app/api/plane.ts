@@ -2,10 +2,12 @@ import { inject, Injectable } from '@angular/core';
 import { Answer, Http, queryString } from './http';
 import {
   AuditEvent,
+  ChartFiles,
   Deployment,
   Difference,
   KubernetesObject,
   Lifecycle,
+  Manifests,
   MatrixRow,
   ObjectList,
   Page,
@@ -83,6 +85,24 @@ export class Plane {
     return `${of(ns)}/audit${queryString({ ...filter, format })}`;
   }
 
+  chart(ns: string, app: string, version: string, abort?: AbortSignal): Promise<ChartFiles> {
+    return this.get(chartOf(ns, app, version), {}, abort);
+  }
+
+  /** Where a chart is to be had as `helm pull` would write it. */
+  chartArchive(ns: string, app: string, version: string): string {
+    return `${chartOf(ns, app, version)}/archive`;
+  }
+
+  manifests(ns: string, app: string, environment: string, abort?: AbortSignal): Promise<Manifests> {
+    return this.get(manifestsOf(ns, app, environment), {}, abort);
+  }
+
+  /** Where what is rendered is to be had as a file. */
+  manifestsFile(ns: string, app: string, environment: string): string {
+    return `${manifestsOf(ns, app, environment)}?format=yaml`;
+  }
+
   objects<O extends KubernetesObject>(
     ns: string,
     plural: Plural,
@@ -148,6 +168,14 @@ export class Plane {
 
 function of(ns: string): string {
   return `/api/v1/namespaces/${encodeURIComponent(ns)}`;
+}
+
+function chartOf(ns: string, app: string, version: string): string {
+  return `${of(ns)}/charts/${encodeURIComponent(app)}/${encodeURIComponent(version)}`;
+}
+
+function manifestsOf(ns: string, app: string, environment: string): string {
+  return `${of(ns)}/overlays/${encodeURIComponent(app)}/${encodeURIComponent(environment)}/manifests`;
 }
 
 function rehearsal(dryRun: boolean): { dryRun?: boolean } {

@@ -216,11 +216,7 @@ export interface ImageUploadSpec {
   images: { name: string; source: UploadSource }[];
   environments?: string[];
   config?: Record<string, string>;
-  workload?: {
-    replicas?: number;
-    ports?: { name: string; containerPort: number; protocol?: string }[];
-    [field: string]: unknown;
-  };
+  workload?: Workload;
   owner?: string;
   metadata?: Record<string, string>;
   suspend?: boolean;
@@ -281,3 +277,71 @@ export type EphemeralCluster = KubernetesObject<
     deliveries?: { desired: number; applied: number; healthy: number };
   }
 >;
+
+// Charts and manifests, as they are stored.
+
+export interface ChartFile {
+  path: string;
+  size: number;
+  content?: string | null;
+  notShown?: 'noText' | 'tooLarge' | null;
+}
+
+export interface ChartFiles {
+  digest: string;
+  package: string;
+  size: number;
+  files: ChartFile[];
+  more?: number | null;
+}
+
+export interface ManifestObject {
+  name: string;
+  namespace?: string | null;
+  yaml?: string | null;
+  masked: boolean;
+}
+
+export interface Manifests {
+  version?: string | null;
+  digest: string;
+  inputsDigest: string;
+  renderedAt: string;
+  objects: ManifestObject[];
+  more?: number | null;
+}
+
+// How an image runs.
+
+export interface Probe {
+  httpGet?: { path: string; port: string };
+  tcpSocket?: { port: string };
+  exec?: { command: string[] };
+  initialDelaySeconds?: number;
+  periodSeconds?: number;
+  timeoutSeconds?: number;
+  failureThreshold?: number;
+}
+
+export interface Probes {
+  startup?: Probe;
+  liveness?: Probe;
+  readiness?: Probe;
+}
+
+export interface Quantities {
+  cpu?: string;
+  memory?: string;
+  'ephemeral-storage'?: string;
+}
+
+export interface Workload {
+  replicas?: number;
+  ports?: { name: string; containerPort: number; protocol?: 'TCP' | 'UDP' | 'SCTP' }[];
+  command?: string[];
+  args?: string[];
+  secretRefs?: { name: string }[];
+  resources?: { requests?: Quantities; limits?: Quantities };
+  probes?: Probes;
+  [field: string]: unknown;
+}
