@@ -1,6 +1,7 @@
 // From signing in to an image that runs, and everything else that a person does with it. The tests follow each other.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
 import { after, before, describe, it } from 'node:test';
 import { judge, launch, open, plane } from './browser.mjs';
 
@@ -83,6 +84,11 @@ describe('the portal', { concurrency: false }, () => {
     await fillRelease(first, '1.0.0');
     await page.getByLabel(/Environment variables/).fill('LOG_LEVEL=info');
     await judge(page, 'upload');
+    await page.getByText('Workload', { exact: true }).click();
+    await page.getByLabel('Memory limit').fill('lots');
+    await page.getByText('An amount, as in 256Mi.').waitFor();
+    await page.getByLabel('Memory limit').fill('128Mi');
+    await judge(page, 'upload-workload');
     const network = await context.newCDPSession(page);
     await network.send('Network.enable');
     const slowly = (uploadThroughput) =>
@@ -190,6 +196,51 @@ describe('the portal', { concurrency: false }, () => {
     await prod.locator('.big', { hasText: '1.0.0' }).waitFor({ timeout: RUNNING });
     await prod.getByText('healthy').waitFor({ timeout: RUNNING });
     await judge(page, 'application');
+  });
+
+  it('shows the files of a chart, and hands it out', async () => {
+    await go(`${ns}/helmcharts/web.1.0.0`);
+    await page.getByRole('link', { name: 'Files' }).click();
+    await page.waitForURL(`**${ns}/charts/web/1.0.0`);
+    const text = page.locator('.shown pre');
+    // What was asked for when it was uploaded.
+    await text.filter({ hasText: '128Mi' }).waitFor();
+    await page.getByLabel('Filter files').fill('deployment');
+    await page.getByRole('link', { name: /deployment\.yaml/ }).click();
+    await page.waitForURL(/file=templates%2Fdeployment\.yaml/);
+    await text.filter({ hasText: 'kind: Deployment' }).waitFor();
+    await page.getByText('helm install web').first().waitFor();
+    await page.getByLabel('Filter files').fill('');
+    await judge(page, 'chart-files');
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('link', { name: /^Download/ }).click(),
+    ]);
+    assert.equal(download.suggestedFilename(), 'web-1.0.0.tgz');
+    const tar = gunzipSync(readFileSync(await download.path()));
+    assert.equal(tar.subarray(257, 262).toString(), 'ustar');
+    assert.ok(tar.includes('web/templates/deployment.yaml'));
+    await go(`${ns}/charts/web/9.9.9`);
+    await page.getByRole('alert').filter({ hasText: 'has no version 9.9.9' }).waitFor();
+  });
+
+  it('shows what is rendered for an environment, object by object', async () => {
+    await go(`${ns}/environmentoverlays/web.prod`);
+    await page.getByRole('link', { name: 'Rendered YAML' }).click();
+    await page.waitForURL(`**${ns}/overlays/web/prod`);
+    await page.getByLabel('Filter objects').fill('deployment');
+    await page.getByRole('link', { name: 'Deployment.apps/web' }).click();
+    await page.waitForURL(/object=Deployment\.apps%2Fweb/);
+    await page.locator('.shown pre', { hasText: 'kind: Deployment' }).waitFor();
+    await page.getByLabel('Filter objects').fill('');
+    await judge(page, 'overlay-manifests');
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('link', { name: /^Download/ }).click(),
+    ]);
+    assert.equal(download.suggestedFilename(), 'web.prod.yaml');
+    const yaml = readFileSync(await download.path(), 'utf8');
+    assert.match(yaml, /^kind: Deployment$/m);
   });
 
   it('tells who did what, and hands it out', async () => {

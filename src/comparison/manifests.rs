@@ -1,6 +1,9 @@
 //! YAML documents by the objects they are, and how they differ.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,6 +12,8 @@ use similar::TextDiff;
 
 /// Lines that are shown around a change.
 const CONTEXT: usize = 3;
+/// Where `kubectl apply` keeps what was applied.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// What there is to compare, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +56,28 @@ pub enum ChangeKind {
     Removed,
     /// Both.
     Changed,
+}
+
+impl Object {
+    /// Kind, group and name, as in `Deployment.apps/web`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The namespace that it says.
+    pub fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    /// Whether it is a Secret, of which [`Self::shown`] leaves out what it keeps.
+    pub fn is_secret(&self) -> bool {
+        self.secret
+    }
+
+    /// Its text, word for word; of a Secret without what it keeps.
+    pub fn shown(&self) -> Cow<'_, str> {
+        if self.secret { masked(self, None, "").into() } else { self.text.as_str().into() }
+    }
 }
 
 /// The objects of a YAML stream. The text of each is kept as it is: reading and writing it again could change it.
@@ -126,6 +153,10 @@ fn by_name(a: &[Object], b: &[Object]) -> (BTreeMap<String, String>, BTreeMap<St
 fn masked(object: &Object, other: Option<&Object>, side: &str) -> String {
     let read = |object: &Object| serde_yaml::from_str::<Value>(&object.text).unwrap_or_default();
     let (mut secret, other) = (read(object), other.map(read));
+    // kubectl apply keeps all of it once more.
+    if let Some(copy) = secret.pointer_mut("/metadata/annotations").and_then(|all| all.get_mut(LAST_APPLIED)) {
+        *copy = "***".into();
+    }
     for field in ["data", "stringData"] {
         let Some(Value::Object(entries)) = secret.get_mut(field) else { continue };
         for (key, value) in entries {
@@ -218,6 +249,18 @@ mod tests {
         );
         assert!(diff.contains("*** (after)") && !diff.contains("hunter"), "{diff}");
         assert_eq!(compared(&secret("hunter2"), &secret("hunter2")), []);
+    }
+
+    #[test]
+    fn objects_are_shown_word_for_word_but_for_what_secrets_keep() {
+        let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: web\n  annotations:\n    kubectl.kubernetes.io/last-applied-configuration: '{\"stringData\":{\"a\":\"hunter2\"}}'\ndata: {a: aHVudGVyMg==}\n";
+        let yaml = format!("# a note\n{}---\n{secret}", service("shop", "80"));
+        let found = objects(&yaml).unwrap();
+        assert_eq!((found[0].name(), found[0].namespace()), ("Service/web", Some("shop")));
+        assert_eq!(found[0].shown(), format!("# a note\n{}", service("shop", "80")));
+        let shown = found[1].shown();
+        assert!(found[1].is_secret() && shown.contains("a: '***'"), "{shown}");
+        assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVyMg"), "{shown}");
     }
 
     #[test]

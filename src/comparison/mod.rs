@@ -10,6 +10,6 @@ pub mod stored;
 
 pub use compare::{Compared, Difference, Section};
 pub use image::{Image, ImageChange, Inside, Layer, Layers, Setting};
-pub use manifests::{Change, ChangeKind, Documents, objects};
+pub use manifests::{Change, ChangeKind, Documents, Object, objects};
 pub use side::{Content, Side};
 pub use sources::Sources;

@@ -21,6 +21,10 @@ pub enum Right {
     GetUploads,
     /// To see that there are any: `list` on `imageuploads`.
     ListUploads,
+    /// To read a chart: `get` on `helmcharts`.
+    GetCharts,
+    /// To read what is rendered for an environment: `get` on `environmentoverlays`.
+    GetOverlays,
     /// To read what became of environments: `list` on `environmentoverlays`.
     ListOverlays,
 }
@@ -30,6 +34,8 @@ impl Right {
         match self {
             Self::GetUploads => ("get", "imageuploads"),
             Self::ListUploads => ("list", "imageuploads"),
+            Self::GetCharts => ("get", "helmcharts"),
+            Self::GetOverlays => ("get", "environmentoverlays"),
             Self::ListOverlays => ("list", "environmentoverlays"),
         }
     }

@@ -40,6 +40,7 @@
 mod access;
 pub mod assets;
 pub mod authority;
+mod by_digest;
 mod csrf;
 mod extract;
 mod frame;
@@ -143,7 +144,7 @@ pub struct Parts {
     pub shutdown: CancellationToken,
 }
 
-/// What is compared, and with what.
+/// What is shown and compared, and with what.
 pub struct Stores {
     /// Releases and their charts.
     pub charts: ChartStore,
@@ -189,6 +190,11 @@ impl Portal {
     fn sources(&self, key: ApplicationKey) -> Sources {
         let Stores { charts, harbor, renderer, kube_version } = &self.0.parts.stores;
         Sources::new(charts.clone(), harbor.clone(), key, renderer.clone(), kube_version.clone())
+    }
+
+    /// What is stored.
+    fn stores(&self) -> &Stores {
+        &self.0.parts.stores
     }
 
     fn cluster(&self) -> &dyn Cluster {

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{v1::conflict::Changed, visitor::Rejected};
-use crate::viewport::ViewportError;
+use crate::{chart_store::ChartStoreError, image_harbor::HarborError, viewport::ViewportError};
 
 /// A problem, as `application/problem+json`. Its type is always `about:blank`: the status says all there is to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -118,6 +118,15 @@ impl Problem {
     /// Something that the plane needs does not answer.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self { wait: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// What the stores hold is not there; a store that does not answer is no answer to the question.
+    pub fn of_stores(error: anyhow::Error) -> Self {
+        if error.chain().any(|cause| cause.is::<ChartStoreError>() || cause.is::<HarborError>()) {
+            tracing::warn!("a store did not answer the portal: {error:#}");
+            return Self::unavailable("a store of the plane does not answer: try again in a moment");
+        }
+        Self::not_found(format!("{error:#}"))
     }
 
     /// What the API server says to a user, in its own words; its failures are the log's.

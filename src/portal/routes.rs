@@ -32,10 +32,15 @@ pub struct Operation {
     open: bool,
 }
 
+/// What an ETag is.
+const VERSION: &str = "The object's resourceVersion, in quotes";
+const DIGEST: &str = "The digest of what is shown, in quotes";
+
 struct Content {
     media_type: &'static str,
     schema: Describe,
-    etag: bool,
+    /// What its ETag is.
+    etag: Option<&'static str>,
 }
 
 fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
@@ -81,21 +86,41 @@ impl Operation {
 
     /// It answers this as JSON.
     pub fn answers<T: JsonSchema>(mut self, status: u16, description: &'static str) -> Self {
-        let content = Content { media_type: "application/json", schema: schema::<T>, etag: false };
+        let content = Content { media_type: "application/json", schema: schema::<T>, etag: None };
         self.answers.push((status, description, Some(content)));
         self
     }
 
     /// It answers this as JSON, with an `ETag`.
     pub fn answers_tagged<T: JsonSchema>(mut self, status: u16, description: &'static str) -> Self {
-        let content = Content { media_type: "application/json", schema: schema::<T>, etag: true };
+        let content = Content { media_type: "application/json", schema: schema::<T>, etag: Some(VERSION) };
         self.answers.push((status, description, Some(content)));
         self
     }
 
+    /// It answers this as JSON, with the digest that it has as `ETag`; nothing to whoever has it already.
+    pub fn answers_by_digest<T: JsonSchema>(mut self, description: &'static str) -> Self {
+        let content = Content { media_type: "application/json", schema: schema::<T>, etag: Some(DIGEST) };
+        self.answers.push((200, description, Some(content)));
+        self.unless_known()
+    }
+
+    /// It answers a file, with the digest that it has as `ETag`; nothing to whoever has it already.
+    pub fn answers_file(mut self, media_type: &'static str, description: &'static str) -> Self {
+        self.answers.push((200, description, Some(Content { media_type, schema: |_| json!({}), etag: Some(DIGEST) })));
+        self.unless_known()
+    }
+
+    fn unless_known(self) -> Self {
+        if self.headers.iter().any(|(name, ..)| *name == "If-None-Match") {
+            return self;
+        }
+        self.header("If-None-Match", "The ETag of what one has", false).answers_nothing(304, "It is what one has")
+    }
+
     /// It answers something else than JSON, each piece of which is this.
     pub fn streams<T: JsonSchema>(mut self, media_type: &'static str, description: &'static str) -> Self {
-        self.answers.push((200, description, Some(Content { media_type, schema: schema::<T>, etag: false })));
+        self.answers.push((200, description, Some(Content { media_type, schema: schema::<T>, etag: None })));
         self
     }
 
@@ -235,8 +260,7 @@ impl Document {
             if let Some(content) = content {
                 let schema = (content.schema)(&mut self.generator);
                 response["content"] = json!({content.media_type: {"schema": schema}});
-                if content.etag {
-                    let description = "The object's resourceVersion, in quotes";
+                if let Some(description) = content.etag {
                     response["headers"] = json!({"ETag": {"description": description, "schema": {"type": "string"}}});
                 }
             }

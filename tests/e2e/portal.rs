@@ -212,6 +212,9 @@ async fn every_route_is_for_those_whom_kubernetes_lets() {
             "clusters/fleet/eu-1".to_owned(),
             "environments/dev".to_owned(),
             "uploads".to_owned(),
+            "charts/web/1.0.0".to_owned(),
+            "charts/web/1.0.0/archive".to_owned(),
+            "overlays/web/dev/manifests".to_owned(),
             "audit".to_owned(),
             "audit?format=jsonl".to_owned(),
             "objects/imageuploads".to_owned(),
@@ -287,6 +290,49 @@ async fn every_route_is_for_those_whom_kubernetes_lets() {
         let wrong = reqwest::Client::new().post(format!("{}/api/v1/session", scene.url));
         let wrong = wrong.json(&json!({"token": "eyJhbGciOiJub25lIn0.e30."})).send().await.unwrap();
         assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED);
+    })
+    .await;
+}
+
+/// What the plane made of an image: as the command line exports it, and as whoever may look at it sees it.
+#[tokio::test]
+async fn charts_and_manifests_are_what_the_plane_published() {
+    with_namespace(|client, namespace| async move {
+        let scene = Scene::of(client, &namespace).await;
+        let registry = Registry::start().await;
+        let reference = registry.push(&Image::of("1.0.0"), "shop/web", "1.0.0").await;
+        scene.plane.upload("web", "1.0.0", &reference, json!({"environments": ["dev"]})).await;
+        let overlay: EnvironmentOverlay = scene.plane.until_ready("web.dev").await;
+        let artifact = overlay.status.unwrap().artifact.unwrap();
+        let viewer = scene.person("viewer").await;
+
+        let chart = viewer.good(&scene.path("charts/web/1.0.0")).await;
+        let paths: Vec<&str> =
+            chart["files"].as_array().unwrap().iter().map(|one| one["path"].as_str().unwrap()).collect();
+        assert!(paths.contains(&"Chart.yaml") && paths.contains(&"templates/deployment.yaml"), "{paths:?}");
+        let answer = viewer.request(Method::GET, &scene.path("charts/web/1.0.0/archive")).send().await.unwrap();
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/gzip");
+        let tag = answer.headers()[header::ETAG].clone();
+        let package = answer.bytes().await.unwrap();
+        assert_eq!(json!(Digest::of(&package)), chart["package"]);
+        // Helm itself takes it.
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("web-1.0.0.tgz");
+        std::fs::write(&path, &package).unwrap();
+        let shown = Command::new(tool("helm")).args(["show", "chart"]).arg(&path).output().unwrap();
+        assert!(String::from_utf8_lossy(&shown.stdout).contains("version: 1.0.0"), "{shown:?}");
+        let again = viewer.request(Method::GET, &scene.path("charts/web/1.0.0/archive"));
+        let again = again.header(header::IF_NONE_MATCH, tag).send().await.unwrap();
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+
+        let manifests = viewer.good(&scene.path("overlays/web/dev/manifests")).await;
+        assert_eq!(manifests["digest"], json!(artifact.digest));
+        assert_eq!(manifests["objects"].as_array().unwrap().len(), artifact.objects as usize);
+        let file = viewer.request(Method::GET, &scene.path("overlays/web/dev/manifests?format=yaml"));
+        let file = file.send().await.unwrap().text().await.unwrap();
+        let together: Vec<&str> =
+            manifests["objects"].as_array().unwrap().iter().map(|one| one["yaml"].as_str().unwrap()).collect();
+        assert_eq!(together.join("---\n"), file);
     })
     .await;
 }

@@ -42,6 +42,16 @@ export const routes: Routes = [
       },
       { path: 'audit', title: 'Audit', loadComponent: () => import('./pages/audit/audit').then((m) => m.Audit) },
       {
+        path: 'charts/:app/:version',
+        title: 'Chart',
+        loadComponent: () => import('./pages/chart/chart').then((m) => m.ChartPage),
+      },
+      {
+        path: 'overlays/:app/:environment',
+        title: 'Manifests',
+        loadComponent: () => import('./pages/manifests/manifests').then((m) => m.ManifestsPage),
+      },
+      {
         path: ':plural/:name',
         title: 'Object',
         loadComponent: () => import('./pages/object/object').then((m) => m.ObjectPage),

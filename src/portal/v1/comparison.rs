@@ -5,9 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    chart_store::ChartStoreError,
     comparison::{Difference, Side},
-    image_harbor::HarborError,
     portal::{
         Portal,
         access::Right,
@@ -43,14 +41,5 @@ pub async fn show(
     };
     let key = ApplicationKey::new(namespace, application);
     let sources = portal.sources(key);
-    sources.compare(&side(&from), &side(&to)).await.map(Json).map_err(problem)
-}
-
-/// A store that does not answer is no answer to the question.
-fn problem(error: anyhow::Error) -> Problem {
-    if error.chain().any(|cause| cause.is::<ChartStoreError>() || cause.is::<HarborError>()) {
-        tracing::warn!("two sides could not be compared: {error:#}");
-        return Problem::unavailable("a store of the plane does not answer: try again in a moment");
-    }
-    Problem::not_found(format!("{error:#}"))
+    sources.compare(&side(&from), &side(&to)).await.map(Json).map_err(Problem::of_stores)
 }

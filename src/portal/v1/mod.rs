@@ -2,8 +2,10 @@
 
 mod applications;
 mod audit;
+mod charts;
 mod comparison;
 pub mod conflict;
+mod manifests;
 mod namespaces;
 mod objects;
 mod session;
@@ -77,7 +79,7 @@ pub fn signed_in(routes: Routes) -> Routes {
                 .answers::<namespaces::Namespaces>(200, "All of them"),
             namespaces::list,
         );
-    uploads(objects(audit(applications(routes))))
+    uploads(objects(artifacts(audit(applications(routes)))))
 }
 
 fn read(id: &'static str, summary: &'static str) -> Operation {
@@ -202,6 +204,43 @@ fn audit(routes: Routes) -> Routes {
                 .query::<audit::AskedOfAll>()
                 .problem(403, "One may not get imageuploads and list environmentoverlays in all namespaces"),
             audit::of_all,
+        )
+}
+
+fn artifacts(routes: Routes) -> Routes {
+    let of = |id, summary| {
+        operation("artifacts", id, summary)
+            .problem(404, "It is not there: the release or the environment is unknown, or nothing is made of it yet")
+            .problem(503, "A store does not answer")
+    };
+    routes
+        .on(
+            &Method::GET,
+            "/api/v1/namespaces/{namespace}/charts/{application}/{version}",
+            &of("getChart", "The files of a release's chart")
+                .describe("Files that are no text, or too large to be shown, are named without their content.")
+                .answers_by_digest::<charts::ChartFiles>("The files, in the order of their paths")
+                .problem(403, "One may not get helmcharts in this namespace"),
+            charts::show,
+        )
+        .on(
+            &Method::GET,
+            "/api/v1/namespaces/{namespace}/charts/{application}/{version}/archive",
+            &of("downloadChart", "A release's chart, packaged as helm pull would write it")
+                .answers_file("application/gzip", "The .tgz")
+                .problem(403, "One may not get helmcharts in this namespace"),
+            charts::download,
+        )
+        .on(
+            &Method::GET,
+            "/api/v1/namespaces/{namespace}/overlays/{application}/{environment}/manifests",
+            &of("getManifests", "The manifests that were rendered last for an environment")
+                .describe("What Secrets keep is not shown. With format=yaml they are sent as a file.")
+                .query::<manifests::Asked>()
+                .answers_by_digest::<manifests::Manifests>("The objects, in the order they are applied in")
+                .answers_file("application/yaml", "All, as one YAML stream")
+                .problem(403, "One may not get environmentoverlays in this namespace"),
+            manifests::show,
         )
 }
 

@@ -1,5 +1,7 @@
 //! The portal in process: every route with every kind of credentials, on an embedded Viewport and a cluster of few words.
 
+mod artifacts;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
@@ -39,9 +41,10 @@ const UPLOAD: &str = "/v2/shop/web/blobs/uploads/0c9e4a2e-6d0f-4c4e-b6d5-1f7d3f1
 pub struct Bench {
     router: Router,
     requests: Requests,
-    store: ChartStore,
     viewport: Viewport,
     pub cluster: Arc<FakeCluster>,
+    charts: ChartStore,
+    harbor: Arc<LocalHarbor>,
     _completed: mpsc::Receiver<ApplicationKey>,
     _directory: tempfile::TempDir,
 }
@@ -127,7 +130,7 @@ impl Bench {
         let readers = Arc::new(readers::testing::Cluster::default()).readers();
         let stores =
             Stores { charts: store.clone(), harbor: harbor.clone(), renderer: None, kube_version: "1.36.0".into() };
-        let registry = Registry::new(harbor, store.clone(), sender, readers, None, registry::Limits::default());
+        let registry = Registry::new(harbor.clone(), store.clone(), sender, readers, None, registry::Limits::default());
         let cluster = Arc::new(FakeCluster::default());
         let requests = Requests::default();
         let portal = Portal::new(Parts {
@@ -145,9 +148,10 @@ impl Bench {
         Self {
             router: portal.router(registry),
             requests,
-            store,
+            charts: store,
             viewport,
             cluster,
+            harbor,
             _completed: completed,
             _directory: directory,
         }
@@ -176,6 +180,14 @@ impl Bench {
 
     pub async fn get(&self, browser: &Browser, path: &str) -> Answer {
         self.send(browser.request(&Method::GET, path).body(Body::empty()).unwrap()).await
+    }
+
+    /// Headers and body, as bytes.
+    async fn get_bytes(&self, browser: &Browser, path: &str) -> (HeaderMap, Vec<u8>) {
+        let mut request = browser.request(&Method::GET, path).body(Body::empty()).unwrap();
+        request.extensions_mut().insert(ConnectInfo("192.0.2.1:40000".parse::<SocketAddr>().unwrap()));
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        (parts.headers, axum::body::to_bytes(body, 1 << 22).await.unwrap().into())
     }
 
     async fn write(&self, browser: &Browser, method: &Method, path: &str, tag: Option<&str>, body: &Value) -> Answer {
@@ -217,6 +229,7 @@ async fn every_route_asks_who_it_is_and_what_they_may() {
     let bench = Bench::new().await;
     let (nobody, vera, maria) = (bench.sign_in(NOBODY).await, bench.sign_in(VERA).await, bench.sign_in(MARIA).await);
     assert_eq!(bench.write(&maria, &Method::POST, OVERLAYS, None, &overlay(1)).await.status, StatusCode::CREATED);
+    bench.publish().await;
     let digest = Digest::of("image");
     let mut routes: Vec<(Method, String, [u16; 3])> = [
         "/applications",
@@ -232,6 +245,10 @@ async fn every_route_asks_who_it_is_and_what_they_may() {
         "/audit?format=csv",
         "/audit?requests=true",
         "/audit?type=request&format=jsonl",
+        "/charts/web/1.0.0",
+        "/charts/web/1.0.0/archive",
+        "/overlays/web/prod/manifests",
+        "/overlays/web/prod/manifests?format=yaml",
         "/objects/environmentoverlays",
         "/objects/environmentoverlays/web.dev",
     ]
@@ -497,8 +514,8 @@ async fn the_matrix_and_the_journal_are_shown() {
 async fn recorded(bench: &Bench) -> Vec<AuditEvent> {
     let end = CancellationToken::new();
     end.cancel();
-    Writer::new(bench.requests.clone(), bench.store.clone()).run(end).await;
-    Projector::new(bench.store.clone(), bench.viewport.clone()).catch_up().await.unwrap();
+    Writer::new(bench.requests.clone(), bench.charts.clone()).run(end).await;
+    Projector::new(bench.charts.clone(), bench.viewport.clone()).catch_up().await.unwrap();
     let filter = AuditFilter { kind: Some("request".into()), ..AuditFilter::default() };
     let mut events = Vec::new();
     for namespace in ["shop", ""] {
@@ -565,7 +582,7 @@ async fn every_request_is_in_the_journal_and_none_of_its_secrets() {
     }
     assert!(!events.iter().any(|event| event.request.as_ref().unwrap().path.contains("index")));
     let journals: Vec<String> =
-        bench.store.all_heads().await.unwrap().iter().map(|head| head.key.to_string()).collect();
+        bench.charts.all_heads().await.unwrap().iter().map(|head| head.key.to_string()).collect();
     assert!(!journals.iter().any(|journal| journal.starts_with("made-up")), "{journals:?}");
     let written = serde_json::to_string(&events).unwrap();
     for secret in [MARIA, "hunter2", "secret-in-a-query", &maria.csrf, maria.cookie.split_once('=').unwrap().1] {
@@ -578,9 +595,9 @@ async fn every_request_is_in_the_journal_and_none_of_its_secrets() {
     assert_eq!(shown["items"][0]["request"]["status"], 200, "{shown}");
     // Nobody asks: nothing is written.
     recorded(&bench).await;
-    let heads = bench.store.all_heads().await.unwrap();
+    let heads = bench.charts.all_heads().await.unwrap();
     recorded(&bench).await;
-    assert_eq!(bench.store.all_heads().await.unwrap(), heads);
+    assert_eq!(bench.charts.all_heads().await.unwrap(), heads);
 }
 
 #[tokio::test]

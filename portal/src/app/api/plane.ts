@@ -2,10 +2,12 @@ import { inject, Injectable } from '@angular/core';
 import { Answer, answered, Http, queryString } from './http';
 import {
   AuditEvent,
+  ChartFiles,
   Deployment,
   Difference,
   KubernetesObject,
   Lifecycle,
+  Manifests,
   MatrixRow,
   ObjectList,
   Page,
@@ -104,6 +106,40 @@ export class Plane {
     return `${of(ns)}/audit${queryString({ ...filter, format })}`;
   }
 
+  async chart(namespace: string, application: string, version: string, signal?: AbortSignal): Promise<ChartFiles> {
+    const params = { path: { namespace, application, version } };
+    return answered(
+      await this.api.GET('/api/v1/namespaces/{namespace}/charts/{application}/{version}', { params, signal }),
+    ).data;
+  }
+
+  /** Where a chart is to be had as `helm pull` would write it. */
+  chartArchive(ns: string, app: string, version: string): string {
+    return `${chartOf(ns, app, version)}/archive`;
+  }
+
+  async manifests(
+    namespace: string,
+    application: string,
+    environment: string,
+    signal?: AbortSignal,
+  ): Promise<Manifests> {
+    const params = { path: { namespace, application, environment } };
+    const { data } = answered(
+      await this.api.GET('/api/v1/namespaces/{namespace}/overlays/{application}/{environment}/manifests', {
+        params,
+        signal,
+      }),
+    );
+    // It is YAML only where a format asks for that.
+    return data as Manifests;
+  }
+
+  /** Where what is rendered is to be had as a file. */
+  manifestsFile(ns: string, app: string, environment: string): string {
+    return `${manifestsOf(ns, app, environment)}?format=yaml`;
+  }
+
   async objects<O extends KubernetesObject>(
     namespace: string,
     plural: Plural,
@@ -182,4 +218,12 @@ export class Plane {
 
 function of(ns: string): string {
   return `/api/v1/namespaces/${encodeURIComponent(ns)}`;
+}
+
+function chartOf(ns: string, app: string, version: string): string {
+  return `${of(ns)}/charts/${encodeURIComponent(app)}/${encodeURIComponent(version)}`;
+}
+
+function manifestsOf(ns: string, app: string, environment: string): string {
+  return `${of(ns)}/overlays/${encodeURIComponent(app)}/${encodeURIComponent(environment)}/manifests`;
 }

@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was asked of the plane that belongs to no namespace
+         * @description Signing in and out, and whatever named no namespace that the plane knows: a request of somebody who is not signed in may name any.
+         */
+        get: operations["listAuditOfAll"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/namespaces": {
         parameters: {
             query?: never;
@@ -81,9 +101,46 @@ export interface paths {
         };
         /**
          * What happened, and who did it
-         * @description The journal's events. With format=jsonl or format=csv all that match are sent, one a line, the newest first.
+         * @description The journal's events, requests to the plane's own API only where they are asked for. With format=jsonl or format=csv all that match are sent, one a line, the newest first.
          */
         get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/namespaces/{namespace}/charts/{application}/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The files of a release's chart
+         * @description Files that are no text, or too large to be shown, are named without their content.
+         */
+        get: operations["getChart"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/namespaces/{namespace}/charts/{application}/{version}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A release's chart, packaged as helm pull would write it */
+        get: operations["downloadChart"];
         put?: never;
         post?: never;
         delete?: never;
@@ -241,6 +298,26 @@ export interface paths {
          * @description The API server is asked as the user; managedFields are left out.
          */
         delete: operations["deleteObject"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/namespaces/{namespace}/overlays/{application}/{environment}/manifests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The manifests that were rendered last for an environment
+         * @description What Secrets keep is not shown. With format=yaml they are sent as a file.
+         */
+        get: operations["getManifests"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -418,33 +495,71 @@ export interface components {
         AuditEvent: {
             /** @description Who. */
             actor: string;
-            /** @description The application it is about. */
-            application: string;
+            /** @description Where it came from, where that is known. */
+            address?: string;
+            /** @description The application it is about, where it is about one. */
+            application?: string;
             /** @description When. */
             at: string;
             /** @description What else there is to say, for people. */
             detail?: string;
-            /** @description Digest of the release, the chart or the artifact it is about. */
+            /** @description Digest of the release, the chart, the artifact or, with `changed`, the spec it is about. */
             digest?: string;
+            /** @description With `changed`: the digest of the spec before. */
+            digestBefore?: string;
             /** @description The environment it is about. */
             environment?: string;
             /** @description Its own hash. */
             hash: string;
             /** @description Its identity. */
             id: string;
-            /** @description The hash of the event before it; none for the first. */
+            /** @description The journal it is in: an application's name, `_changes` or `_requests`. */
+            journal: string;
+            /** @description The namespace it is about, where it is about one. */
+            namespace?: string;
+            /** @description The object whose spec changed, as `<kind>/<name>`. */
+            object?: string;
+            /** @description The hash of the event before it in its journal; none for the first. */
             prevHash?: string;
+            /** @description With `request`: what was asked. */
+            request?: components["schemas"]["AuditRequest"];
             /**
              * Format: int64
-             * @description Its position in the application's journal, from 1.
+             * @description Its position in its journal, from 1.
              */
             seq: number;
             /** @description Digest of the spec that caused it. */
             specDigest?: string;
-            /** @description What: `stored`, `charted`, `selected`, … Newer programs may write others. */
+            /**
+             * @description What: `stored`, `charted`, `selected`, …, `changed` for a spec, `request` for a request to the plane's own API.
+             *     Newer programs may write others.
+             */
             type: string;
             /** @description The version it is about. */
             version?: string;
+        };
+        /** @description A request to the plane's own API, or several that are the same but for the time. */
+        AuditRequest: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /** @description The first one's X-Request-Id. */
+            id: string;
+            /** @description When the last came; the first came `at`. */
+            lastAt: string;
+            /** @description The HTTP method. */
+            method: string;
+            /** @description The path, without what stood after a question mark. It ends in `*` where they went to several below. */
+            path: string;
+            /**
+             * Format: int64
+             * @description The HTTP status; none where the client went away before there was one.
+             */
+            status?: number;
+            /** @description `opened` and `ended` for the two ends of an event stream. */
+            stream?: string;
         };
         /** @description What the overrides apply to. Empty means the selected release's chart. */
         Base: {
@@ -495,6 +610,39 @@ export interface components {
             size: number;
             /** @description Where the chart is served, as in oci://registry.example/shop/charts/web:1.4.0; none where the host is not known. */
             url?: string;
+        };
+        /** @description A file of a chart. */
+        ChartFile: {
+            /** @description What is in it; left out where it is not shown. */
+            content?: string;
+            /** @description Why it is not shown. */
+            notShown?: components["schemas"]["NotShown"];
+            /** @description Where it is in the chart, as in `templates/deployment.yaml`. */
+            path: string;
+            /**
+             * Format: uint
+             * @description Its bytes.
+             */
+            size: number;
+        };
+        /** @description A chart, file by file. */
+        ChartFiles: {
+            /** @description Digest of its OCI manifest: what the chart is known by. */
+            digest: string;
+            /** @description The files, in the order of their paths. */
+            files: components["schemas"]["ChartFile"][];
+            /**
+             * Format: uint
+             * @description How many more there are than are named.
+             */
+            more?: number;
+            /** @description Digest of the package. */
+            package: string;
+            /**
+             * Format: uint64
+             * @description Bytes of the package.
+             */
+            size: number;
         };
         /** @description A HelmChart of this namespace. */
         ChartRef: {
@@ -1313,6 +1461,37 @@ export interface components {
             /** @description Name of the object. */
             name: string;
         };
+        /** @description An object of these. */
+        ManifestObject: {
+            /** @description Whether what it keeps is left out, because it is a Secret. */
+            masked: boolean;
+            /** @description Kind, group and name, as in `Deployment.apps/web`. */
+            name: string;
+            /** @description The namespace that it says. */
+            namespace?: string;
+            /** @description As it is written; left out where all together would be too large. */
+            yaml?: string;
+        };
+        /** @description What is rendered for an environment. */
+        Manifests: {
+            /** @description Digest of the artifact that they are published as. */
+            digest: string;
+            /** @description Digest of everything they were rendered from. */
+            inputsDigest: string;
+            /**
+             * Format: uint
+             * @description How many more there are than are named.
+             */
+            more?: number;
+            /** @description The objects, in the order of the file. */
+            objects: components["schemas"]["ManifestObject"][];
+            /** @description Since when. */
+            renderedAt: string;
+            /** @description The version; none where the base is manifests. */
+            version?: string;
+        };
+        /** @description How to send manifests. */
+        ManifestsFormat: "json" | "yaml";
         /** @description A namespace. */
         NamespaceName: {
             /** @description Its name. */
@@ -1325,6 +1504,8 @@ export interface components {
         };
         /** @description Which namespaces are meant. */
         NamespacesFrom: "Same" | "All" | "Selector";
+        /** @description Why the content of something is not shown. */
+        NotShown: "noText" | "tooLarge";
         /** @description A page of objects. */
         ObjectList: {
             /** @description What asks for the page that follows; none when this is the last. */
@@ -1880,6 +2061,42 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    listAuditOfAll: {
+        parameters: {
+            query?: {
+                /** @description Of one actor. */
+                actor?: string;
+                /** @description `continue` of the page before. */
+                continue?: string;
+                /** @description How to send them. */
+                format?: components["schemas"]["Format"];
+                /** @description How many at most: 1 to 200, else 50. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, the newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page8"];
+                    "application/x-ndjson": components["schemas"]["AuditEvent"];
+                    "text/csv": string;
+                };
+            };
+            /** @description One may not get imageuploads and list environmentoverlays in all namespaces */
+            403: components["responses"]["Problem"];
+            /** @description The Viewport does not answer */
+            503: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
     listNamespaces: {
         parameters: {
             query?: never;
@@ -2020,7 +2237,9 @@ export interface operations {
                 format?: components["schemas"]["Format"];
                 /** @description How many at most: 1 to 200, else 50. */
                 limit?: number;
-                /** @description Of one type, as in `stored` or `selected`. */
+                /** @description Whether requests are among them, too, where no type is said. */
+                requests?: boolean;
+                /** @description Of one type, as in `stored` or `selected`; `request` for requests to the plane's own API. */
                 type?: string;
             };
             header?: never;
@@ -2045,6 +2264,92 @@ export interface operations {
             /** @description One may not get imageuploads and list environmentoverlays in this namespace */
             403: components["responses"]["Problem"];
             /** @description The Viewport does not answer */
+            503: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getChart: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of what one has */
+                "If-None-Match"?: string;
+            };
+            path: {
+                namespace: string;
+                application: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The files, in the order of their paths */
+            200: {
+                headers: {
+                    /** @description The digest of what is shown, in quotes */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChartFiles"];
+                };
+            };
+            /** @description It is what one has */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description One may not get helmcharts in this namespace */
+            403: components["responses"]["Problem"];
+            /** @description It is not there: the release or the environment is unknown, or nothing is made of it yet */
+            404: components["responses"]["Problem"];
+            /** @description A store does not answer */
+            503: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    downloadChart: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of what one has */
+                "If-None-Match"?: string;
+            };
+            path: {
+                namespace: string;
+                application: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The .tgz */
+            200: {
+                headers: {
+                    /** @description The digest of what is shown, in quotes */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gzip": unknown;
+                };
+            };
+            /** @description It is what one has */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description One may not get helmcharts in this namespace */
+            403: components["responses"]["Problem"];
+            /** @description It is not there: the release or the environment is unknown, or nothing is made of it yet */
+            404: components["responses"]["Problem"];
+            /** @description A store does not answer */
             503: components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
@@ -2448,6 +2753,53 @@ export interface operations {
             404: components["responses"]["Problem"];
             /** @description It has changed since */
             412: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getManifests: {
+        parameters: {
+            query?: {
+                /** @description json or yaml. */
+                format?: components["schemas"]["ManifestsFormat"];
+            };
+            header?: {
+                /** @description The ETag of what one has */
+                "If-None-Match"?: string;
+            };
+            path: {
+                namespace: string;
+                application: string;
+                environment: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The objects, in the order they are applied in */
+            200: {
+                headers: {
+                    /** @description The digest of what is shown, in quotes */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Manifests"];
+                    "application/yaml": unknown;
+                };
+            };
+            /** @description It is what one has */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description One may not get environmentoverlays in this namespace */
+            403: components["responses"]["Problem"];
+            /** @description It is not there: the release or the environment is unknown, or nothing is made of it yet */
+            404: components["responses"]["Problem"];
+            /** @description A store does not answer */
+            503: components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };

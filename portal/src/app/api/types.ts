@@ -80,3 +80,13 @@ export type EphemeralCluster = KubernetesObject<
   Spec<Schemas['EphemeralClusterSpec'], 'connection'>,
   Partial<Schemas['EphemeralClusterStatus']>
 >;
+
+export type ChartFiles = Schemas['ChartFiles'];
+export type ChartFile = Schemas['ChartFile'];
+export type Manifests = Schemas['Manifests'];
+export type ManifestObject = Schemas['ManifestObject'];
+
+export type Workload = Written<Schemas['Workload']>;
+export type Probes = Written<Schemas['Probes']>;
+export type Probe = Written<Schemas['Probe']>;
+export type Quantities = Written<Schemas['Quantities']>;

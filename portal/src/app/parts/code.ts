@@ -5,6 +5,9 @@ import { MatSnackBar } from '@angular/material/snack-bar';
 import { tokens } from './highlight';
 import { Icon } from './icon';
 
+/** Lines of a text that are coloured at most: every colour is an element of the page. */
+const MAX_COLOURED = 3000;
+
 /** YAML or a command, to read, copy and keep. */
 @Component({
   selector: 'orbit-code',
@@ -41,12 +44,11 @@ export class Code {
   private readonly clipboard = inject(Clipboard);
   private readonly snack = inject(MatSnackBar);
 
-  protected readonly lines = computed(() =>
-    this.text()
-      .replace(/\n$/, '')
-      .split('\n')
-      .map((line) => (this.language() === 'yaml' ? tokens(line) : [{ text: line, kind: '' as const }])),
-  );
+  protected readonly lines = computed(() => {
+    const lines = this.text().replace(/\n$/, '').split('\n');
+    const isPlain = this.language() !== 'yaml' || lines.length > MAX_COLOURED;
+    return lines.map((line) => (isPlain ? [{ text: line, kind: '' as const }] : tokens(line)));
+  });
 
   protected copy(): void {
     if (this.clipboard.copy(this.text())) {

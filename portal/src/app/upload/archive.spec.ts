@@ -18,6 +18,13 @@ function tar(files: Record<string, string>): Blob {
 const CONFIG = JSON.stringify({
   config: { ExposedPorts: { '8080/tcp': {} }, User: '65532', Entrypoint: ['/web'], Cmd: ['-v'] },
 });
+const IMAGE = {
+  ports: [{ number: 8080, protocol: 'TCP' }],
+  user: '65532',
+  entrypoint: ['/web'],
+  cmd: ['-v'],
+  volumes: [],
+};
 
 describe('inspect', () => {
   it('reads what docker save writes', async () => {
@@ -28,9 +35,7 @@ describe('inspect', () => {
     expect(await inspect(archive)).toEqual({
       kind: 'docker',
       tag: 'shop/web:1.4.0',
-      ports: ['8080/tcp'],
-      user: '65532',
-      entrypoint: '/web -v',
+      image: IMAGE,
     });
   });
 
@@ -42,11 +47,21 @@ describe('inspect', () => {
       './blobs/sha256/m': JSON.stringify({ config: { digest: 'sha256:c' } }),
       './blobs/sha256/c': CONFIG,
     });
-    expect(await inspect(archive)).toMatchObject({ kind: 'oci', tag: 'web:2.0.0', user: '65532' });
+    expect(await inspect(archive)).toEqual({ kind: 'oci', tag: 'web:2.0.0', image: IMAGE });
+  });
+
+  it('reads an OCI layout of several platforms', async () => {
+    const archive = tar({
+      'index.json': JSON.stringify({ manifests: [{ digest: 'sha256:i' }] }),
+      'blobs/sha256/i': JSON.stringify({ manifests: [{ digest: 'sha256:m' }, { digest: 'sha256:n' }] }),
+      'blobs/sha256/m': JSON.stringify({ config: { digest: 'sha256:c' } }),
+      'blobs/sha256/c': CONFIG,
+    });
+    expect((await inspect(archive)).image).toEqual(IMAGE);
   });
 
   it('leaves what is compressed to the plane', async () => {
-    expect(await inspect(new Blob([new Uint8Array([0x1f, 0x8b, 8, 0])]))).toEqual({ kind: 'compressed', ports: [] });
+    expect(await inspect(new Blob([new Uint8Array([0x1f, 0x8b, 8, 0])]))).toEqual({ kind: 'compressed' });
   });
 
   it('says what is wrong with what is no image', async () => {

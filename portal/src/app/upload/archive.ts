@@ -1,12 +1,13 @@
+import { ImageConfig, ImageSettings, imageSettings } from './image-config';
+
 /** What an archive says of its image, read from the archive itself before anything is sent. */
 export interface Insight {
   /** `docker save`, an OCI layout, or compressed, which only the plane looks into. */
   kind: 'docker' | 'oci' | 'compressed';
   /** Its name with a tag, as in `shop/web:1.4.0`. */
   tag?: string;
-  ports: string[];
-  user?: string;
-  entrypoint?: string;
+  /** What it says of itself; left out where only the plane can tell. */
+  image?: ImageSettings;
 }
 
 /** The file is nothing that the plane could take in. */
@@ -26,7 +27,7 @@ interface Entry {
 export async function inspect(file: Blob): Promise<Insight> {
   const head = new Uint8Array(await file.slice(0, BLOCK).arrayBuffer());
   if ((head[0] === 0x1f && head[1] === 0x8b) || (head[0] === 0x28 && head[1] === 0xb5 && head[2] === 0x2f)) {
-    return { kind: 'compressed', ports: [] };
+    return { kind: 'compressed' };
   }
   if (head.length < BLOCK || ascii(head, 257, 5) !== 'ustar') {
     throw new NoImage(
@@ -44,15 +45,20 @@ export async function inspect(file: Blob): Promise<Insight> {
   const docker = await json<{ Config: string; RepoTags?: string[] }[]>('manifest.json');
   if (docker?.[0]) {
     const [{ Config, RepoTags }] = docker;
-    return { kind: 'docker', tag: RepoTags?.[0], ...settings(await json(Config)) };
+    return { kind: 'docker', tag: RepoTags?.[0], image: settings(await json(Config)) };
   }
   const index = await json<OciIndex>('index.json');
   if (index) {
     const [first] = index.manifests ?? [];
-    const manifest = first && (await json<{ config?: { digest: string } }>(blob(first.digest)));
     const name =
       first?.annotations?.['io.containerd.image.name'] ?? first?.annotations?.['org.opencontainers.image.ref.name'];
-    return { kind: 'oci', tag: name, ...settings(manifest?.config && (await json(blob(manifest.config.digest)))) };
+    const read = (digest: string): Promise<OciManifest | undefined> => json<OciManifest>(blob(digest));
+    const found = first && (await read(first.digest));
+    // An image for several platforms: its settings are as good as always the same.
+    const [platform] = found?.manifests ?? [];
+    const manifest = platform ? await read(platform.digest) : found;
+    const config = manifest?.config && (await json<ImageConfig>(blob(manifest.config.digest)));
+    return { kind: 'oci', tag: name, image: settings(config) };
   }
   throw new NoImage(
     'This tar archive has neither a manifest.json nor an index.json: it is no image. Was it made with docker save?',
@@ -63,17 +69,13 @@ interface OciIndex {
   manifests?: { digest: string; annotations?: Record<string, string> }[];
 }
 
-interface ImageConfig {
-  config?: { ExposedPorts?: Record<string, unknown>; User?: string; Entrypoint?: string[]; Cmd?: string[] };
+interface OciManifest {
+  config?: { digest: string };
+  manifests?: { digest: string }[];
 }
 
-function settings(image: ImageConfig | undefined): { ports: string[]; user?: string; entrypoint?: string } {
-  const config = image?.config;
-  return {
-    ports: Object.keys(config?.ExposedPorts ?? {}),
-    user: config?.User || undefined,
-    entrypoint: [...(config?.Entrypoint ?? []), ...(config?.Cmd ?? [])].join(' ') || undefined,
-  };
+function settings(config: ImageConfig | undefined): ImageSettings | undefined {
+  return config && imageSettings(config);
 }
 
 function blob(digest: string): string {

@@ -1,5 +1,5 @@
 import { ImageUpload } from '../api/types';
-import { imageUpload, parsePorts, suggestApplication, suggestVersion, UploadRequest } from './request';
+import { imageUpload, suggestApplication, suggestVersion, UploadRequest } from './request';
 
 const REQUEST: UploadRequest = {
   ns: 'shop',
@@ -8,7 +8,7 @@ const REQUEST: UploadRequest = {
   environments: ['dev'],
   config: {},
   noSecrets: false,
-  ports: [],
+  workload: {},
 };
 
 describe('suggestVersion', () => {
@@ -60,11 +60,11 @@ describe('imageUpload', () => {
         images: [],
         retentionPolicy: 'Delete',
         config: { A: '1' },
-        workload: { type: 'Deployment', replicas: 2 },
+        workload: { type: 'Deployment', replicas: 2, args: ['-v'] },
       },
     };
     const { metadata, spec } = imageUpload(
-      { ...REQUEST, replicas: 3 },
+      { ...REQUEST, workload: { replicas: 3 } },
       { reference: { image: 'web:1' } },
       undefined,
       existing,
@@ -77,17 +77,7 @@ describe('imageUpload', () => {
       workload: { type: 'Deployment', replicas: 3 },
     });
     expect(spec.config).toBeUndefined();
-  });
-});
-
-describe('parsePorts', () => {
-  it('reads ports with and without names', () => {
-    expect(parsePorts('http=8080, 9090').ports).toEqual([
-      { name: 'http', containerPort: 8080 },
-      { name: 'tcp-9090', containerPort: 9090 },
-    ]);
-    expect(parsePorts('').ports).toEqual([]);
-    expect(parsePorts('http=99999').mistake).toContain('http=99999');
-    expect(parsePorts('HTTP=80').mistake).toBeDefined();
+    // The form had it to begin with, and it was taken out.
+    expect(spec.workload).not.toHaveProperty('args');
   });
 });

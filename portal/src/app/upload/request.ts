@@ -1,4 +1,4 @@
-import { ImageUpload, ImageUploadSpec, Metadata, UploadSource } from '../api/types';
+import { ImageUpload, ImageUploadSpec, Metadata, UploadSource, Workload } from '../api/types';
 import { ANNOTATION, API_VERSION } from '../objects/kinds';
 
 /** What a person asks for, besides the bytes. */
@@ -10,8 +10,8 @@ export interface UploadRequest {
   config: Record<string, string>;
   /** That what looks like a secret in the configuration is none. */
   noSecrets: boolean;
-  ports: { name: string; containerPort: number }[];
-  replicas?: number;
+  /** How it is to run, where that is not as in the image. */
+  workload: Workload;
   owner?: string;
 }
 
@@ -31,13 +31,8 @@ export function imageUpload(
   if (request.noSecrets) {
     annotations[ANNOTATION.secretsInConfig] = 'allow';
   }
-  const workload = { ...existing?.spec.workload };
-  if (request.ports.length) {
-    workload.ports = request.ports;
-  }
-  if (request.replicas !== undefined) {
-    workload.replicas = request.replicas;
-  }
+  const others = Object.entries(existing?.spec.workload ?? {}).filter(([field]) => !ASKED.includes(field));
+  const workload = { ...Object.fromEntries(others), ...request.workload };
   const spec: ImageUploadSpec = {
     ...existing?.spec,
     application: request.application,
@@ -65,6 +60,9 @@ export function imageUpload(
   }
   return { apiVersion: API_VERSION, kind: 'ImageUpload', metadata, spec };
 }
+
+/** Fields of a workload that are asked for each time: left out, they are as in the image again. */
+const ASKED = ['replicas', 'ports', 'command', 'args', 'secretRefs', 'resources', 'probes'];
 
 export const APPLICATION = /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/;
 export const ENVIRONMENT = /^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$/;
@@ -101,18 +99,4 @@ export function suggestApplication(...names: (string | undefined)[]): string {
     }
   }
   return '';
-}
-
-/** Ports as people write them: `http=8080, 9090`. */
-export function parsePorts(text: string): { ports: UploadRequest['ports']; mistake?: string } {
-  const ports: UploadRequest['ports'] = [];
-  for (const part of text.split(/[\s,]+/).filter(Boolean)) {
-    const match = /^(?:([a-z]([a-z0-9-]{0,13}[a-z0-9])?)=)?(\d{1,5})$/.exec(part);
-    const number = Number(match?.[3]);
-    if (!match || number < 1 || number > 65535) {
-      return { ports: [], mistake: `“${part}” is no port: write http=8080 or 8080` };
-    }
-    ports.push({ name: match[1] ?? `tcp-${number}`, containerPort: number });
-  }
-  return { ports };
 }

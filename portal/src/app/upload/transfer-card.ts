@@ -8,7 +8,7 @@ import { Delivery, EnvironmentOverlay, HelmChart, ImageUpload } from '../api/typ
 import { liveQuery } from '../live/query';
 import { bytes, span } from '../parts/bytes';
 import { Icon } from '../parts/icon';
-import { Plural } from '../objects/kinds';
+import { Plural } from '../api/types';
 import { stepsOf, Traces } from './steps';
 import { Transfer } from './transfer';
 import { Transfers } from './transfers';

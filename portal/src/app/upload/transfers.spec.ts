@@ -19,7 +19,7 @@ const REQUEST: UploadRequest = {
   environments: ['dev'],
   config: {},
   noSecrets: false,
-  ports: [],
+  workload: {},
 };
 
 /** A plane that says of everything that it has it already. */

@@ -64,6 +64,21 @@ export class ObjectPage {
     const application = this.object.value()?.data.spec['application'];
     return typeof application === 'string' ? application : undefined;
   });
+  /** Where to look at what the plane made of it. */
+  protected readonly made = computed(() => {
+    const spec = this.object.value()?.data.spec;
+    switch (this.plural()) {
+      case 'helmcharts':
+        return { text: 'Files', link: ['/ns', this.ns(), 'charts', spec?.['application'], spec?.['version']] };
+      case 'environmentoverlays':
+        return {
+          text: 'Rendered YAML',
+          link: ['/ns', this.ns(), 'overlays', spec?.['application'], spec?.['environment']],
+        };
+      default:
+        return undefined;
+    }
+  });
   private readonly releases = liveQuery({
     params: () => {
       const app = this.plural() === 'environmentoverlays' ? this.application() : undefined;

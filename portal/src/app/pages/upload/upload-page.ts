@@ -15,20 +15,24 @@ import { Icon } from '../../parts/icon';
 import { ShowYaml } from '../../parts/yaml-dialog';
 import { SessionStore } from '../../session/session-store';
 import { Insight, inspect, NoImage } from '../../upload/archive';
+import { uploadCommand } from '../../upload/command';
 import { parseConfig } from '../../upload/config';
+import { ImageSettings } from '../../upload/image-config';
 import {
   APPLICATION,
   ENVIRONMENT,
   imageUpload,
-  parsePorts,
   suggestApplication,
   suggestVersion,
   UploadRequest,
-  VERSION,
 } from '../../upload/request';
+import { mistakesIn } from '../../upload/request-mistakes';
 import { TransferCard } from '../../upload/transfer-card';
 import { Transfers } from '../../upload/transfers';
+import { draftOf, EMPTY_WORKLOAD, workloadOf } from '../../upload/workload';
+import { mistakesOf } from '../../upload/workload-mistakes';
 import { DropZone, Dropped } from './drop-zone';
+import { WorkloadForm } from './workload-form';
 
 /** Hands over an image: an archive, or the name of one in a registry. */
 @Component({
@@ -43,6 +47,7 @@ import { DropZone, Dropped } from './drop-zone';
     DropZone,
     Icon,
     TransferCard,
+    WorkloadForm,
   ],
   templateUrl: './upload-page.html',
   styleUrl: './upload-page.scss',
@@ -70,8 +75,7 @@ export class UploadPage {
   protected readonly environmentText = signal('');
   protected readonly configText = signal('');
   protected readonly noSecrets = signal(false);
-  protected readonly portsText = signal('');
-  protected readonly replicasText = signal('');
+  protected readonly workload = signal(EMPTY_WORKLOAD);
   protected readonly owner = signal('');
   /** Whether it was tried to start: from then on it is said what is missing. */
   protected readonly tried = signal(false);
@@ -111,32 +115,25 @@ export class UploadPage {
     inOrder(['dev', 'prod', ...(this.known.value()?.environments ?? []), ...this.environments()]),
   );
   protected readonly config = computed(() => parseConfig(this.configText()));
-  protected readonly ports = computed(() => parsePorts(this.portsText()));
-  protected readonly taken = computed(() =>
-    (this.stored.value()?.releases ?? []).some((release) => release.version === this.version().trim()),
+  protected readonly mistakes = computed(() =>
+    mistakesIn({
+      hasSource: Boolean(this.dropped() || this.reference().trim()),
+      noImage: this.noImage(),
+      application: this.application(),
+      version: this.version().trim(),
+      stored: this.stored.value()?.releases ?? [],
+      environment: this.environmentText(),
+      config: this.config(),
+      noSecrets: this.noSecrets(),
+      workload: mistakesOf(this.workload(), this.insight()?.image),
+    }),
   );
-  protected readonly mistakes = computed(() => ({
-    source: this.dropped() || this.reference().trim() ? this.noImage() : 'Drop an archive, or paste a reference.',
-    application: APPLICATION.test(this.application())
-      ? ''
-      : 'Lower-case letters, digits and hyphens, up to 40, beginning with a letter.',
-    version: !VERSION.test(this.version().trim())
-      ? 'Three numbers, as in 1.4.0 or 1.4.0-rc.1: no v before them, no capitals.'
-      : this.taken()
-        ? 'This version is stored already. Other content needs another version.'
-        : '',
-    environmentText:
-      !this.environmentText() || ENVIRONMENT.test(this.environmentText())
-        ? ''
-        : 'Lower-case letters, digits and hyphens, up to 20.',
-    config:
-      this.config().mistakes.join(' ') ||
-      (this.config().warnings.length && !this.noSecrets() ? 'Take out what is secret, or say that it is none.' : ''),
-    ports: this.ports().mistake ?? '',
-    replicas: /^\d{0,4}$/.test(this.replicasText()) ? '' : 'A number.',
-  }));
   protected readonly isReady = computed(() => Object.values(this.mistakes()).every((mistake) => !mistake));
   protected readonly bytes = bytes;
+
+  protected portsOf(image: ImageSettings): string {
+    return image.ports.map(({ number, protocol }) => `${number}/${protocol.toLowerCase()}`).join(', ');
+  }
 
   constructor() {
     effect(() => {
@@ -234,16 +231,11 @@ export class UploadPage {
     const source = dropped
       ? { archive: { sha256: 'sha256:<computed when it starts>', size: dropped.file.size } }
       : { reference: { image: this.reference().trim() } };
-    const command = [
-      `orbit upload ${dropped?.file.name ?? this.reference()} --namespace ${request.ns}`,
-      `--application ${request.application} --version ${request.version}`,
-      ...request.environments.map((each) => `--environment ${each}`),
-      ...Object.entries(request.config).map(([key, value]) => `--config ${key}='${value.replaceAll("'", "'\\''")}'`),
-      ...request.ports.map((each) => `--port ${each.name}=${each.containerPort}`),
-    ].join(' \\\n  ');
+    const { command, beyond } = uploadCommand(request, dropped?.file.name ?? this.reference());
+    const without = beyond.length ? ` but for ${beyond.join(', ')}, which it has no flags for` : '';
     this.yaml.open({
       title: 'What is applied',
-      text: 'The button writes this object; an archive’s bytes follow it to status.upload.url. The command does the same.',
+      text: `The button writes this object; an archive’s bytes follow it to status.upload.url. The command does the same${without}.`,
       command,
       yaml: toYaml(imageUpload(request, source, undefined)),
       file: `${request.application || 'upload'}.yaml`,
@@ -272,11 +264,8 @@ export class UploadPage {
           .join('\n'),
       );
     }
-    if (!this.portsText()) {
-      this.portsText.set((last?.workload?.ports ?? []).map((each) => `${each.name}=${each.containerPort}`).join(', '));
-    }
-    if (!this.replicasText()) {
-      this.replicasText.set(last?.workload?.replicas?.toString() ?? '');
+    if (this.workload() === EMPTY_WORKLOAD) {
+      this.workload.set(draftOf(last?.workload));
     }
   }
 
@@ -288,8 +277,7 @@ export class UploadPage {
       environments: this.environments(),
       config: this.config().config,
       noSecrets: this.config().warnings.length > 0 && this.noSecrets(),
-      ports: this.ports().ports,
-      replicas: this.replicasText() ? Number(this.replicasText()) : undefined,
+      workload: workloadOf(this.workload(), this.insight()?.image),
       owner: this.owner().trim() || undefined,
     };
   }
@@ -310,8 +298,7 @@ export class UploadPage {
     this.application.set('');
     this.version.set('');
     this.configText.set('');
-    this.portsText.set('');
-    this.replicasText.set('');
+    this.workload.set(EMPTY_WORKLOAD);
     this.environments.set([]);
     this.filledFor = '';
     this.noSecrets.set(false);
