@@ -117,9 +117,10 @@ pub async fn drive<K: Reconcile>(
     let (outcome, action) = match &object.0 {
         Err(invalid) => (Outcome::Undecodable, unreadable::skip::<K>(invalid, &object, &context).await),
         Ok(object) => {
-            let recorded = spec_changes::observe(object, &context).await;
             // On the heap: thousands may wait for a place, and need little until they have one.
-            let (outcome, action) = Box::pin(settle(object, &context)).await;
+            let settled = Box::pin(settle(object, &context));
+            // Beside it: a namespace's changes are recorded one after the other, and no work waits for that.
+            let (recorded, (outcome, action)) = tokio::join!(spec_changes::observe(object, &context), settled);
             (outcome, if recorded { action } else { Action::requeue(spec_changes::AGAIN) })
         }
     };
