@@ -104,12 +104,8 @@ impl Gathering {
         }
         let kind = self.kind(&seen);
         if let Some(window) = self.kinds.get_mut(&kind) {
-            let tally = window.tally.get_or_insert_with(|| Tally {
-                request: seen.request,
-                first: seen.at,
-                last: seen.at,
-                count: 0,
-            });
+            let tally =
+                window.tally.get_or_insert(Tally { request: seen.request, first: seen.at, last: seen.at, count: 0 });
             tally.count += 1;
             tally.last = tally.last.max(seen.at);
             return;
