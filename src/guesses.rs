@@ -49,7 +49,7 @@ impl Guesses {
 }
 
 /// The address, or of IPv6 the network that one household or host has all of.
-fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
         v4 => v4,

@@ -69,7 +69,8 @@ impl<T> Section<T> {
 impl Difference {
     /// How `b` differs from `a`.
     pub fn between(key: &ApplicationKey, a: &Content, b: &Content) -> Self {
-        let values = Section::of(both(&a.values, &b.values).map(|(a, b)| image::settings(&paths(a), &paths(b))));
+        let values = both(&a.values, &b.values);
+        let values = Section::of(values.and_then(|(a, b)| Ok(image::settings(&paths(a)?, &paths(b)?))));
         let objects = both(&a.objects, &b.objects).and_then(|(a, b)| manifests::compare(a, b));
         let objects = Section::of(objects);
         let images = image::compare(&a.images, &b.images);
@@ -92,21 +93,26 @@ fn both<'a, T>(a: &'a Result<T, String>, b: &'a Result<T, String>) -> Result<(&'
     Ok((a.as_ref().map_err(Clone::clone)?, b.as_ref().map_err(Clone::clone)?))
 }
 
-/// What is at the end of every path, as in `image.tag` and `tolerations[0].key`.
-fn paths(value: &Value) -> BTreeMap<String, String> {
-    fn walk(path: &str, value: &Value, found: &mut BTreeMap<String, String>) {
+/// Bytes of all paths together: of values as people write them, thousands.
+const MAX_PATHS: usize = 4 << 20;
+
+/// What is at the end of every path, as in `image.tag` and `tolerations[0].key`; or that there is too much of it. A long
+/// name over a long list has the length of both, multiplied.
+fn paths(value: &Value) -> Result<BTreeMap<String, String>, String> {
+    fn walk(path: &str, value: &Value, room: &mut usize, found: &mut BTreeMap<String, String>) -> Option<()> {
+        *room = room.checked_sub(path.len())?;
         match value {
             Value::Object(fields) if !fields.is_empty() => {
                 for (name, value) in fields {
                     let plain = !name.is_empty() && !name.contains(['.', '[', ']', '"']);
                     let name = if plain { name.clone() } else { Value::from(name.as_str()).to_string() };
                     let path = if path.is_empty() { name } else { format!("{path}.{name}") };
-                    walk(&path, value, found);
+                    walk(&path, value, room, found)?;
                 }
             }
             Value::Array(items) if !items.is_empty() => {
                 for (position, value) in items.iter().enumerate() {
-                    walk(&format!("{path}[{position}]"), value, found);
+                    walk(&format!("{path}[{position}]"), value, room, found)?;
                 }
             }
             // No values at all are not a value.
@@ -114,10 +120,11 @@ fn paths(value: &Value) -> BTreeMap<String, String> {
             // As JSON: "1" is not 1.
             end => drop(found.insert(path.to_owned(), end.to_string())),
         }
+        Some(())
     }
-    let mut found = BTreeMap::new();
-    walk("", value, &mut found);
-    found
+    let (mut room, mut found) = (MAX_PATHS, BTreeMap::new());
+    walk("", value, &mut room, &mut found).ok_or("the values are too many, or their names too long")?;
+    Ok(found)
 }
 
 /// Values laid over a chart's own, as Helm does: maps are joined, all else is replaced, and null takes away.
@@ -139,6 +146,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_long_name_over_a_long_list_is_not_compared() {
+        let long = json!({"k".repeat(30_000): vec![0; 400_000]});
+        assert!(paths(&long).is_err());
+        assert!(paths(&json!({"list": vec![0; 10_000]})).is_ok());
+    }
     use crate::comparison::manifests::Documents;
 
     fn content(values: Value) -> Content {

@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
+    time::Duration,
 };
 
 use schemars::JsonSchema;
@@ -10,6 +11,9 @@ use serde::Serialize;
 use serde_json::Value;
 use similar::TextDiff;
 
+/// How long the shortest difference is looked for; after that any will do. Two texts without a common line take the
+/// square of their lengths.
+const WITHIN: Duration = Duration::from_millis(500);
 /// Lines that are shown around a change.
 const CONTEXT: usize = 3;
 /// Where `kubectl apply` keeps what was applied.
@@ -178,7 +182,8 @@ fn change(name: &str, a: Option<&String>, b: Option<&String>) -> Option<Change> 
         _ => ChangeKind::Changed,
     };
     let (a, b) = (a.map_or("", String::as_str), b.map_or("", String::as_str));
-    let diff = TextDiff::from_lines(a, b).unified_diff().context_radius(CONTEXT).to_string();
+    let diff = TextDiff::configure().timeout(WITHIN).diff_lines(a, b);
+    let diff = diff.unified_diff().context_radius(CONTEXT).to_string();
     Some(Change { name: name.to_owned(), kind, diff })
 }
 

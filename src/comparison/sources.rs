@@ -53,7 +53,9 @@ impl Sources {
     /// How `b` differs from `a`.
     pub async fn compare(&self, a: &Side, b: &Side) -> anyhow::Result<Difference> {
         let (a, b) = (self.read(a).await?, self.read(b).await?);
-        Ok(Difference::between(&self.key, &a, &b))
+        let key = self.key.clone();
+        // It takes a processor, which what else goes on has to do without.
+        Ok(tokio::task::spawn_blocking(move || Difference::between(&key, &a, &b)).await?)
     }
 
     /// All that is known of a side.

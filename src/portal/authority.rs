@@ -91,8 +91,14 @@ pub struct NotToImpersonate(String);
 /// Somebody whom an identity provider vouches for, as the plane may impersonate them: no user of the cluster's own, and
 /// in no group of its own.
 pub fn impersonated(name: String, groups: Vec<String>) -> Result<User, NotToImpersonate> {
-    let sendable = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-    let reserved = |text: &str| text.trim().to_ascii_lowercase().starts_with("system:");
+    // Blanks around a name get lost on the way: another name would arrive, or none, which is the plane itself.
+    let sendable = |text: &str| {
+        !text.is_empty() && text.trim() == text && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+    };
+    let reserved = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        text.starts_with("system:") || text.starts_with("kubeadm:")
+    };
     if !sendable(&name) || reserved(&name) {
         return Err(NotToImpersonate(name));
     }
@@ -128,10 +134,22 @@ mod tests {
 
     #[test]
     fn the_clusters_own_names_are_not_given_away() {
-        let groups = ["dev", "system:masters", "System:Masters", " system:masters", "dev", "", "a\nb"];
+        let groups = [
+            "dev",
+            "kubeadm:cluster-admins",
+            "dev ",
+            "system:masters",
+            "System:Masters",
+            " system:masters",
+            "dev",
+            "",
+            "a\nb",
+        ];
         let user = impersonated("maria@shop.example".into(), groups.map(str::to_owned).into()).unwrap();
         assert_eq!((user.name.as_str(), user.groups), ("maria@shop.example", vec!["dev".to_owned()]));
-        for name in ["system:admin", "SYSTEM:serviceaccount:a:b", " system:x", "", "a\r\nb", "mär"] {
+        for name in
+            ["system:admin", "SYSTEM:serviceaccount:a:b", " system:x", "kubeadm:x", "", " ", "maria ", "a\r\nb", "mär"]
+        {
             assert!(impersonated(name.into(), Vec::new()).is_err(), "{name:?}");
         }
     }

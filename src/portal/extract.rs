@@ -1,8 +1,7 @@
 //! What a request says, or the problem with it.
 
 use axum::{
-    Json,
-    body::{Body, to_bytes},
+    body::{Body, Bytes, to_bytes},
     extract::{self, FromRequest, FromRequestParts, Request},
     http::{header, request::Parts},
 };
@@ -44,33 +43,42 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Asked<T
     }
 }
 
-/// A body of JSON.
+/// A body of JSON as it came. What it says may take a hundred times as much memory ([`turns`](super::turns)).
 #[derive(Debug)]
-pub struct Sent<T>(pub T);
+pub struct Unread(Bytes);
 
-impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequest<S> for Sent<T> {
+impl Unread {
+    /// What it says.
+    ///
+    /// # Errors
+    /// 400.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        serde_json::from_slice(&self.0)
+            .map_err(|error| Problem::bad_request(format!("the request's body cannot be read: {error}")))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Unread {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if kind.split(';').next().unwrap_or_default().trim() != "application/json" {
             return Err(Problem::unsupported_media_type());
         }
-        let (parts, body) = request.into_parts();
-        let bytes = read(body).await?;
-        let request = Request::from_parts(parts, Body::from(bytes));
-        let Json(sent) = Json::from_request(request, state)
-            .await
-            .map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-        Ok(Self(sent))
+        read(request.into_body(), MAX_BODY).await.map(Self)
     }
 }
 
-async fn read(body: Body) -> Result<axum::body::Bytes, Problem> {
-    to_bytes(body, MAX_BODY).await.map_err(|error| {
+/// A body, if it has no more than so many bytes.
+///
+/// # Errors
+/// 413, or 400 where it breaks off.
+pub async fn read(body: Body, most: usize) -> Result<Bytes, Problem> {
+    to_bytes(body, most).await.map_err(|error| {
         let too_long = std::error::Error::source(&error).is_some_and(|cause| cause.is::<LengthLimitError>());
         if too_long {
-            Problem::too_large(MAX_BODY)
+            Problem::too_large(most)
         } else {
             Problem::bad_request("the request's body broke off, or came too slowly")
         }

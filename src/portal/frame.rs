@@ -1,14 +1,14 @@
 //! What every answer of the portal has around it: an id to find it by in the log, and what browsers are told never to do.
 
 use axum::{
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderName, HeaderValue, header},
     middleware::Next,
     response::Response,
 };
 use tracing::Instrument;
 
-use super::{sessions::random, visitor};
+use super::{Portal, sessions::random, visitor};
 use crate::requests::{REQUEST_ID, RequestId};
 
 /// What marks this answer's own styles: random, and good for this one answer.
@@ -16,7 +16,7 @@ use crate::requests::{REQUEST_ID, RequestId};
 pub struct Nonce(pub String);
 
 /// Around every request.
-pub async fn around(mut request: Request, next: Next) -> Response {
+pub async fn around(State(portal): State<Portal>, mut request: Request, next: Next) -> Response {
     let id = uuid::Uuid::new_v4().to_string();
     let nonce = Nonce(random().expose().to_owned());
     request.extensions_mut().insert(nonce.clone());
@@ -43,6 +43,9 @@ pub async fn around(mut request: Request, next: Next) -> Response {
     tell(header::CONTENT_SECURITY_POLICY, &content_security_policy(&nonce));
     tell(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     tell(header::REFERRER_POLICY, "no-referrer");
+    if portal.cookie().secure {
+        tell(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
     tell(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     tell(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     if !headers.contains_key(header::CACHE_CONTROL) {

@@ -51,6 +51,7 @@ mod problem;
 mod reads;
 mod routes;
 mod sessions;
+mod turns;
 mod v1;
 mod visitor;
 
@@ -63,7 +64,9 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::Bytes,
     extract::DefaultBodyLimit,
+    http::header,
     middleware,
     routing::{any, get},
 };
@@ -78,9 +81,11 @@ use self::{
     pace::{Buckets, Rate},
     problem::Problem,
     sessions::{Cookie, Sessions},
+    turns::Turns,
     v1::Way,
 };
 use crate::{
+    brief::Brief,
     chart_store::ChartStore,
     comparison::Sources,
     digest::Digest,
@@ -119,6 +124,11 @@ pub fn router(viewport: Viewport) -> Router {
 const OF_SESSION: Rate = Rate { burst: 200, every: Duration::from_millis(25) };
 /// Requests without a session from one address: the application's files, and signing in.
 const OF_STRANGER: Rate = Rate { burst: 200, every: Duration::from_millis(50) };
+
+/// How long the answer stands in which namespaces somebody may see anything: it takes a question for each.
+const NAMESPACES_FRESH: Duration = Duration::from_secs(10);
+/// Such answers that are remembered.
+const MAX_NAMESPACES: usize = 1024;
 
 /// What a portal is made of.
 pub struct Parts {
@@ -164,6 +174,8 @@ struct Inner {
     parts: Parts,
     sessions: Sessions,
     access: Access,
+    namespaces: Brief<Digest, Vec<String>>,
+    turns: Turns,
     guesses: Guesses,
     pace_of_sessions: Buckets<Digest>,
     pace_of_strangers: Buckets<IpAddr>,
@@ -176,6 +188,8 @@ impl Portal {
             parts,
             sessions: Sessions::default(),
             access: Access::default(),
+            namespaces: Brief::new(NAMESPACES_FRESH, MAX_NAMESPACES),
+            turns: Turns::default(),
             guesses: Guesses::default(),
             pace_of_sessions: Buckets::new(OF_SESSION),
             pace_of_strangers: Buckets::new(OF_STRANGER),
@@ -229,6 +243,14 @@ impl Portal {
         &self.0.access
     }
 
+    fn namespaces(&self) -> &Brief<Digest, Vec<String>> {
+        &self.0.namespaces
+    }
+
+    fn turns(&self) -> &Turns {
+        &self.0.turns
+    }
+
     fn guesses(&self) -> &Guesses {
         &self.0.guesses
     }
@@ -263,7 +285,9 @@ impl Portal {
             .layer(DefaultBodyLimit::max(extract::MAX_BODY))
             .layer(signed_in());
         let uploads = crate::registry::uploads(registry).layer(signed_in());
-        let document = get(async || axum::Json(openapi()));
+        // Made once: whoever asks for it need not be signed in.
+        let document = Bytes::from(openapi().to_string());
+        let document = get(async move || ([(header::CONTENT_TYPE, "application/json")], document.clone()));
         open.merge(api)
             .route(&format!("{}/openapi.json", v1::ROOT), document)
             .merge(uploads)
@@ -272,7 +296,7 @@ impl Portal {
             .fallback(assets::serve)
             .layer(middleware::from_fn_with_state(self.clone(), visitor::at_a_pace))
             .layer(middleware::from_fn_with_state(self.0.parts.requests.clone(), requests::observe))
-            .layer(middleware::from_fn(frame::around))
+            .layer(middleware::from_fn_with_state(self.clone(), frame::around))
             .with_state(self)
     }
 }

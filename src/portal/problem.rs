@@ -97,6 +97,12 @@ impl Problem {
         Self { wait: Some(seconds.max(1)), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
     }
 
+    /// Too many requests wait for their turn.
+    pub fn too_many_at_once() -> Self {
+        let detail = "too much is being asked at once: try again in a moment";
+        Self { wait: Some(2), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
+    }
+
     /// A session has too many event streams open.
     pub fn too_many_streams() -> Self {
         let detail = "this session watches in too many places at once: close some of the portal's pages";

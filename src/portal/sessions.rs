@@ -14,6 +14,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 
+use super::turns;
 use crate::{digest::Digest, registry::readers::Secret};
 
 /// The longest that a session lasts.
@@ -51,6 +52,10 @@ pub struct Session {
     pub fingerprint: Digest,
     /// What is left of its event streams.
     pub streams: Arc<Semaphore>,
+    /// What is left of the objects that it may have in memory.
+    pub objects: Arc<Semaphore>,
+    /// What is left of its comparisons.
+    pub comparisons: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Session {
@@ -93,8 +98,17 @@ impl Sessions {
         let fingerprint = Digest::of(id.expose());
         let longest = now + LIFETIME;
         let expires_at = until.map_or(longest, |until| until.min(longest));
-        let streams = Arc::new(Semaphore::new(STREAMS));
-        let session = Arc::new(Session { user, csrf, client, expires_at, fingerprint, streams });
+        let places = |number| Arc::new(Semaphore::new(number));
+        let session = Arc::new(Session {
+            user,
+            csrf,
+            client,
+            expires_at,
+            fingerprint,
+            streams: places(STREAMS),
+            objects: places(turns::OBJECTS_OF_SESSION),
+            comparisons: places(turns::COMPARISONS_OF_SESSION),
+        });
         let mut held = self.held();
         held.retain(|_, held| held.is_live(now));
         let of_user = held.values().filter(|held| held.session.user.name == session.user.name).count();

@@ -15,7 +15,7 @@ use axum::{
 use jiff::Timestamp;
 
 use super::{Portal, csrf, problem::Problem, sessions::Session};
-use crate::requests::Sender;
+use crate::{guesses::network, requests::Sender};
 
 /// The cookie of a session.
 pub const COOKIE: &str = "orbit";
@@ -49,7 +49,7 @@ pub async fn at_a_pace(State(portal): State<Portal>, request: Request, next: Nex
     }
     let taken = match &known {
         Some(session) => portal.pace_of_sessions().take(&session.fingerprint, Instant::now()),
-        None => portal.pace_of_strangers().take(&peer, Instant::now()),
+        None => portal.pace_of_strangers().take(&network(peer), Instant::now()),
     };
     match taken {
         Ok(()) => next.run(request).await,

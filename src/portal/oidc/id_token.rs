@@ -138,7 +138,8 @@ impl Expected<'_> {
         let expires_at = time("exp").ok_or_else(|| missing("exp"))?;
         let issued_at = time("iat").ok_or_else(|| missing("iat"))?;
         let not_before = time("nbf").unwrap_or(issued_at);
-        if self.now >= expires_at + LEEWAY || issued_at > self.now + LEEWAY || not_before > self.now + LEEWAY {
+        // What a provider says may be any time; ours has room on both sides.
+        if self.now - LEEWAY >= expires_at || issued_at > self.now + LEEWAY || not_before > self.now + LEEWAY {
             return Err(Unbelievable::Time);
         }
         if !text("nonce").is_some_and(|nonce| self.nonce.matches(&Secret::new(nonce))) {

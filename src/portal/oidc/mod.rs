@@ -15,7 +15,7 @@ mod tests;
 
 use axum::{
     Extension,
-    extract::{Query, State},
+    extract::{Query, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -33,9 +33,9 @@ use super::{
     authority::{Authority, impersonated, who_is},
     sessions::random,
     v1::session_before,
-    visitor::COOKIE,
+    visitor::{COOKIE, peer},
 };
-use crate::{digest::Digest, registry::readers::Secret, requests::Sender};
+use crate::{digest::Digest, guesses::network, registry::readers::Secret, requests::Sender};
 
 /// The path that the provider sends browsers back to.
 pub const CALLBACK: &str = "/auth/callback";
@@ -89,7 +89,7 @@ pub struct Start {
 }
 
 /// `GET /auth/start`: sends the browser to the provider.
-pub async fn start(State(portal): State<Portal>, Query(Start { back }): Query<Start>) -> Response {
+pub async fn start(State(portal): State<Portal>, Query(Start { back }): Query<Start>, request: Request) -> Response {
     let Some(provider) = portal.provider() else { return super::Problem::no_such_resource().into_response() };
     let metadata = match provider.metadata().await {
         Ok(metadata) => metadata,
@@ -103,6 +103,7 @@ pub async fn start(State(portal): State<Portal>, Query(Start { back }): Query<St
         browser: Digest::of(browser.expose()),
         back: back.as_deref().and_then(own_path).unwrap_or_else(|| "/".to_owned()),
         since: Timestamp::now(),
+        from: network(peer(&request)),
     };
     provider.pending().keep(&state, pending);
     let mut response = see_other(location.as_str());
@@ -164,6 +165,7 @@ async fn signed_in(
         tracing::warn!("{error}");
         Problem::Name
     })?;
+    let name = user.name.clone();
     let client = portal.cluster().client(&Authority::Impersonation(user)).map_err(|error| {
         tracing::error!("a client of the API server could not be made: {error:#}");
         Problem::Failed
@@ -173,7 +175,11 @@ async fn signed_in(
         tracing::error!("the plane cannot act as a user of the identity provider: {error}");
         Problem::Failed
     })?;
-    let user = user.ok_or(Problem::Failed)?;
+    // Whoever else it is: nobody gets a session that acts as somebody whom the provider did not name.
+    let user = user.filter(|user| user.name == name).ok_or_else(|| {
+        tracing::error!(name, "the API server does not take the plane for the user that it acts as");
+        Problem::Failed
+    })?;
     if let Some(before) = session_before(portal, headers) {
         portal.sessions().end(&before.fingerprint);
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -15,6 +16,8 @@ use crate::{digest::Digest, registry::readers::Secret};
 pub const LIFETIME: Duration = Duration::from_secs(600);
 /// Sign-ins that may be under way; with one more the oldest is forgotten.
 const MAX_PENDING: usize = 4096;
+/// Those from one network; with one more its own oldest is forgotten, and nobody else's.
+const MAX_OF_NETWORK: usize = 256;
 /// The longest path to come back to.
 const MAX_PATH: usize = 2048;
 
@@ -31,6 +34,8 @@ pub struct Pending {
     pub back: String,
     /// Since when.
     pub since: Timestamp,
+    /// From which network.
+    pub from: IpAddr,
 }
 
 /// Those that have begun, by the digest of their state.
@@ -41,10 +46,13 @@ impl AllPending {
     /// Keeps one.
     pub fn keep(&self, state: &Secret, pending: Pending) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MAX_PENDING
-            && let Some(oldest) = all.iter().min_by_key(|(_, one)| one.since).map(|(key, _)| *key)
-        {
-            all.remove(&oldest);
+        let of_network = |one: &Pending| one.from == pending.from;
+        let too_many_of_network = all.values().filter(|one| of_network(one)).count() >= MAX_OF_NETWORK;
+        if too_many_of_network || all.len() >= MAX_PENDING {
+            let those = all.iter().filter(|(_, one)| !too_many_of_network || of_network(one));
+            if let Some(oldest) = those.min_by_key(|(_, one)| one.since).map(|(key, _)| *key) {
+                all.remove(&oldest);
+            }
         }
         all.insert(Digest::of(state.expose()), pending);
     }
@@ -109,7 +117,17 @@ mod tests {
         let (state, browser) = (Secret::new("state"), Secret::new("browser"));
         let keep = |since: Timestamp| {
             let (nonce, verifier) = (Secret::new("n"), Secret::new("v"));
-            all.keep(&state, Pending { nonce, verifier, browser: Digest::of("browser"), back: "/".into(), since });
+            all.keep(
+                &state,
+                Pending {
+                    nonce,
+                    verifier,
+                    browser: Digest::of("browser"),
+                    back: "/".into(),
+                    since,
+                    from: [192, 0, 2, 1].into(),
+                },
+            );
         };
         keep(now);
         assert!(all.take(&Secret::new("other"), &browser, now).is_none());

@@ -33,12 +33,14 @@ pub async fn show(
     Named((namespace, application)): Named<(String, String)>,
     extract::Asked(Asked { from, to }): extract::Asked<Asked>,
 ) -> Result<Json<Difference>, Problem> {
-    let rights = [Right::GetUploads, Right::ListOverlays];
+    // It shows what is in charts, and what is rendered for environments.
+    let rights = [Right::GetUploads, Right::GetCharts, Right::GetOverlays, Right::ListOverlays];
     portal.access().require(&session, &rights, name("a namespace", &namespace)?).await?;
     let side = |text: &str| match text.parse::<Side>() {
         Ok(side) => side,
         Err(never) => match never {},
     };
+    let _turn = portal.turns().comparison(&session).await?;
     let key = ApplicationKey::new(namespace, application);
     let sources = portal.sources(key);
     sources.compare(&side(&from), &side(&to)).await.map(Json).map_err(Problem::of_stores)

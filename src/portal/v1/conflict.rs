@@ -29,11 +29,14 @@ pub fn between(yours: &Value, theirs: &Value) -> Vec<Changed> {
         let path = pointer.trim_start_matches('/').replace('/', ".");
         compare(&path, yours.pointer(pointer), theirs.pointer(pointer), &mut changed);
     }
-    changed.truncate(MAX_TOLD);
     changed
 }
 
 fn compare(path: &str, yours: Option<&Value>, theirs: Option<&Value>, changed: &mut Vec<Changed>) {
+    // Before the next path is made: there may be many, and each as long as a user likes.
+    if changed.len() >= MAX_TOLD {
+        return;
+    }
     // What is not written and what is written as nothing are the same to the API server.
     let (yours, theirs) = (yours.filter(|value| !value.is_null()), theirs.filter(|value| !value.is_null()));
     match (yours, theirs) {
@@ -69,6 +72,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_long_name_over_a_long_list_takes_no_more_than_is_told() {
+        let name = "k".repeat(30_000);
+        let (yours, theirs) = (vec![json!(0); 400_000], json!([]));
+        let changed = between(&json!({"spec": {name.as_str(): yours}}), &json!({"spec": {name.as_str(): theirs}}));
+        assert_eq!(changed.len(), MAX_TOLD);
+    }
 
     #[test]
     fn what_a_user_writes_is_compared_field_by_field() {

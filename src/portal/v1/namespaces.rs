@@ -7,7 +7,7 @@ use kube::{Api, ResourceExt, api::ListParams};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::portal::{Portal, access::Right, problem::Problem, visitor::Visitor};
+use crate::portal::{Portal, access::Right, problem::Problem, turns::Turn, visitor::Visitor};
 
 /// Questions to the API server at a time.
 const AT_ONCE: usize = 16;
@@ -19,6 +19,12 @@ pub struct Namespaces {
     items: Vec<NamespaceName>,
 }
 
+impl Namespaces {
+    fn of(names: Vec<String>) -> Self {
+        Self { items: names.into_iter().map(|name| NamespaceName { name }).collect() }
+    }
+}
+
 /// A namespace.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct NamespaceName {
@@ -27,12 +33,23 @@ pub struct NamespaceName {
 }
 
 /// `GET /namespaces`
-pub async fn list(State(portal): State<Portal>, Visitor(session): Visitor) -> Result<Json<Namespaces>, Problem> {
+pub async fn list(
+    State(portal): State<Portal>,
+    Visitor(session): Visitor,
+    _turn: Turn,
+) -> Result<Json<Namespaces>, Problem> {
+    if let Some(known) = portal.namespaces().get(&session.fingerprint) {
+        return Ok(Json(Namespaces::of(known)));
+    }
     let candidates = match portal.namespace() {
         Some(namespace) => vec![namespace.to_owned()],
         None => {
             let api = Api::<Namespace>::all(portal.plane().clone());
-            let listed = api.list_metadata(&ListParams::default()).await.map_err(Problem::of_api_server)?;
+            // It is the plane that asks: what the API server says to that is nothing about the user.
+            let listed = api.list_metadata(&ListParams::default()).await.map_err(|error| {
+                tracing::warn!("the namespaces could not be listed: {error}");
+                Problem::unavailable("the plane could not list the namespaces: try again in a moment")
+            })?;
             listed.iter().map(ResourceExt::name_any).collect()
         }
     };
@@ -45,5 +62,6 @@ pub async fn list(State(portal): State<Portal>, Visitor(session): Visitor) -> Re
     let answers: Vec<Option<String>> = asked.buffer_unordered(AT_ONCE).try_collect().await?;
     let mut allowed: Vec<String> = answers.into_iter().flatten().collect();
     allowed.sort();
-    Ok(Json(Namespaces { items: allowed.into_iter().map(|name| NamespaceName { name }).collect() }))
+    portal.namespaces().keep(session.fingerprint, allowed.clone());
+    Ok(Json(Namespaces::of(allowed)))
 }

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::FromRequestParts,
+    extract::{FromRequestParts, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -15,8 +15,10 @@ use super::conflict;
 use crate::{
     api::{GROUP, VERSION},
     portal::{
-        extract::{Asked, Named, Sent, name},
+        Portal,
+        extract::{Asked, Named, Unread, name},
         problem::Problem,
+        turns::Turn,
         visitor::Visitor,
     },
 };
@@ -245,6 +247,7 @@ pub async fn list(
     Visitor(session): Visitor,
     place: Place,
     Asked(asked): Asked<Listing>,
+    _turn: Turn,
 ) -> Result<Json<ObjectList>, Problem> {
     let limit = match asked.limit.unwrap_or(PAGE) {
         limit @ 1..=MAX_PAGE => limit.to_string(),
@@ -292,7 +295,11 @@ impl PathOfObject {
 }
 
 /// `GET …/{plural}/{name}`
-pub async fn get(Visitor(session): Visitor, Named(path): Named<PathOfObject>) -> Result<Response, Problem> {
+pub async fn get(
+    Visitor(session): Visitor,
+    Named(path): Named<PathOfObject>,
+    _turn: Turn,
+) -> Result<Response, Problem> {
     let (place, name) = path.read()?;
     let object = ask(&session.client, Method::GET, &place.path(Some(&name)), &[], None).await;
     Ok(tagged(StatusCode::OK, object.map_err(Problem::of_api_server)?))
@@ -337,12 +344,15 @@ fn placed(place: &Place, name: Option<&str>, mut object: Value) -> Result<Value,
 
 /// `POST …/{plural}`
 pub async fn create(
+    State(portal): State<Portal>,
     Visitor(session): Visitor,
     place: Place,
     Asked(asked): Asked<Writing>,
-    Sent(object): Sent<Value>,
+    sent: Unread,
 ) -> Result<Response, Problem> {
-    let object = placed(&place, None, object)?;
+    // Not before all of it is here: whoever sends slowly keeps nobody waiting.
+    let _turn = portal.turns().object(&session).await?;
+    let object = placed(&place, None, sent.json()?)?;
     let created: Value = ask(&session.client, Method::POST, &place.path(None), &writing(&asked), Some(&object))
         .await
         .map_err(Problem::of_api_server)?;
@@ -363,15 +373,17 @@ fn if_match(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 
 /// `PUT …/{plural}/{name}`
 pub async fn replace(
+    State(portal): State<Portal>,
     Visitor(session): Visitor,
     Named(path): Named<PathOfObject>,
     headers: HeaderMap,
     Asked(asked): Asked<Writing>,
-    Sent(object): Sent<Value>,
+    sent: Unread,
 ) -> Result<Response, Problem> {
     let (place, name) = path.read()?;
     let Some(version) = if_match(&headers)? else { return Err(Problem::precondition_required()) };
-    let mut object = placed(&place, Some(&name), object)?;
+    let _turn = portal.turns().object(&session).await?;
+    let mut object = placed(&place, Some(&name), sent.json()?)?;
     object["metadata"]["resourceVersion"] = version.into();
     let path = place.path(Some(&name));
     let client = &session.client;

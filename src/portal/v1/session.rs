@@ -16,7 +16,7 @@ use crate::{
     portal::{
         Portal,
         authority::{Authority, expiry, is_token, who_is},
-        extract::Sent,
+        extract::Unread,
         oidc,
         problem::Problem,
         sessions::Session,
@@ -102,10 +102,10 @@ pub async fn begin(State(portal): State<Portal>, request: Request) -> Result<Res
     let (peer, sender) = (visitor::peer(&request), Sender::of(request.extensions()));
     // A session that one had ends: its id is never one of somebody else's.
     let before = session_before(&portal, request.headers());
-    let Sent(Credentials { token }) = Sent::from_request(request, &()).await?;
     if let Some(wait) = portal.guesses().wait(peer, Instant::now()) {
         return Err(Problem::too_many_requests(wait));
     }
+    let Credentials { token } = Unread::from_request(request, &()).await?.json()?;
     let token = token.trim();
     let wrong = || {
         portal.guesses().note(peer, Instant::now());

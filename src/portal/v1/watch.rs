@@ -266,6 +266,9 @@ async fn watch(client: kube::Client, place: Place, mut version: String, told: mp
     }
 }
 
+/// How long a watch lasts, in seconds. The API server asks only at its beginning whether one may.
+const WATCH_SECONDS: &str = "30";
+
 /// One watch, until the API server ends it.
 async fn once(
     client: &kube::Client,
@@ -274,7 +277,7 @@ async fn once(
     told: &mpsc::Sender<(Plural, Told)>,
 ) -> kube::Result<()> {
     let query = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs([("watch", "1"), ("allowWatchBookmarks", "true"), ("timeoutSeconds", "300")])
+        .extend_pairs([("watch", "1"), ("allowWatchBookmarks", "true"), ("timeoutSeconds", WATCH_SECONDS)])
         .append_pair("resourceVersion", version)
         .finish();
     let request = axum::http::Request::get(format!("{}?{query}", place.path(None)));
