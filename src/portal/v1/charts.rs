@@ -120,9 +120,11 @@ pub async fn show(
         return Ok(known);
     }
     let package = asked.package().await?;
-    let unpacked = tgz::unpack(&package, stored::MAX_SIZE)
-        .with_context(|| format!("the chart of {} {} cannot be unpacked", asked.key, asked.version));
-    let (files, more) = shown(unpacked.map_err(Problem::of_stores)?);
+    let unpacked = tokio::task::spawn_blocking(move || tgz::unpack(&package, stored::MAX_SIZE).map(shown)).await;
+    let unpacked = unpacked.map_err(anyhow::Error::from).and_then(|unpacked| {
+        unpacked.with_context(|| format!("the chart of {} {} cannot be unpacked", asked.key, asked.version))
+    });
+    let (files, more) = unpacked.map_err(Problem::of_stores)?;
     let ChartRecord { digest, package, size, .. } = asked.chart;
     Ok(answer.tagged(Json(ChartFiles { digest, package, size, files, more }).into_response()))
 }

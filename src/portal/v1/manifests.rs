@@ -117,8 +117,7 @@ pub async fn show(
         tracing::warn!("what is rendered of {key} for {environment} could not be shown: {error}");
         Problem::unavailable("what is rendered cannot be read from the plane's store: try again in a moment")
     })?;
-    let yaml = String::from_utf8(yaml).context("what is rendered is no text").map_err(Problem::of_stores)?;
-    let objects = objects(&yaml).context("what is rendered is no YAML").map_err(Problem::of_stores)?;
+    let (yaml, objects) = read(yaml).await.map_err(Problem::of_stores)?;
     if format == ManifestsFormat::Yaml {
         let file = format!("{}.{environment}.yaml", key.application);
         return Ok(answer.file(&file, "application/yaml", stream(yaml, &objects)));
@@ -133,6 +132,16 @@ pub async fn show(
         more,
     };
     Ok(answer.tagged(Json(manifests).into_response()))
+}
+
+/// The objects of a file. Where there are many it takes its time, in which nobody else is to wait.
+async fn read(yaml: Vec<u8>) -> anyhow::Result<(String, Vec<Object>)> {
+    tokio::task::spawn_blocking(move || {
+        let yaml = String::from_utf8(yaml).context("what is rendered is no text")?;
+        let objects = objects(&yaml).context("what is rendered is no YAML")?;
+        Ok((yaml, objects))
+    })
+    .await?
 }
 
 /// All as one file: byte for byte, unless there are Secrets in it.

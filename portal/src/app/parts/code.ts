@@ -25,6 +25,7 @@ const MAX_COLOURED = 3000;
       }
     </div>
     <pre
+      [class.wraps]="language() === 'text'"
       tabindex="0"
       role="region"
       [attr.aria-label]="label() || 'Text'"

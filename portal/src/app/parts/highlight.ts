@@ -11,6 +11,10 @@ export function tokens(line: string): Token[] {
   if (/^(---|\.\.\.)/.test(line)) {
     return [{ text: line, kind: 'mark' }];
   }
+  // What a template does, between the lines that it writes.
+  if (/^\s*\{\{/.test(line)) {
+    return [{ text: line, kind: 'word' }];
+  }
   const entry = LINE.exec(line);
   if (entry) {
     const [, lead = '', key = '', colon = '', rest = ''] = entry;

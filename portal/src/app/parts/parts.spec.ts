@@ -33,6 +33,8 @@ describe('tokens', () => {
       '---',
       'a.b/c: true',
       'just text',
+      '  {{- if .Values.service.enabled }}',
+      'name: {{ include "orbit.fullname" . }}',
     ]) {
       expect(
         tokens(line)
@@ -44,6 +46,7 @@ describe('tokens', () => {
 
   it('tells keys from values', () => {
     expect(tokens('  replicas: 2').map(({ kind }) => kind)).toEqual(['', 'key', 'mark', 'number']);
+    expect(tokens('{{- $a: b }}').map(({ kind }) => kind)).toEqual(['word']);
   });
 });
 

@@ -45,7 +45,7 @@ describe('WorkloadForm', () => {
     expect([field('portName0').value, field('portNumber0').value]).toEqual(['tcp-8080', '8080']);
     expect(field('command').placeholder).toBe('/web');
     expect(field('args').placeholder).toBe('--verbose');
-    for (const text of ['1 replica · ports tcp-8080 8080', '65532', '/data', '/web -check', 'every 5 s']) {
+    for (const text of ['1 replica · ports 8080 · HEALTHCHECK', '65532', '/data', '/web -check', 'every 5 s']) {
       expect(said()).toContain(text);
     }
     expect(asked()).toEqual({});

@@ -48,7 +48,8 @@ export class WorkloadForm {
   /** What is seen while the section is closed. */
   protected readonly summary = computed(() => {
     const { replicas, memoryLimit, probe } = this.draft();
-    const ports = this.ports().map(({ name, number }) => (name ? `${name} ${number}` : number));
+    // The names that ports of an image have say nothing more than their numbers.
+    const ports = this.ports().map(({ name, number }) => (name.endsWith(number) ? number : `${name} ${number}`));
     const checked = { image: this.check() ? 'HEALTHCHECK' : '', kept: 'probes as before', none: 'no probes' };
     return [
       `${replicas || 1} ${(replicas || '1') === '1' ? 'replica' : 'replicas'}`,
