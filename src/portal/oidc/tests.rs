@@ -173,6 +173,8 @@ async fn what_a_provider_or_somebody_else_sends_is_not_just_believed() {
         (json!({"exp": 1}), "code=the-code", "failed"),
         (json!({"email_verified": false}), "code=the-code", "failed"),
         (json!({"email": "system:admin"}), "code=the-code", "name"),
+        (json!({"email": " "}), "code=the-code", "name"),
+        (json!({"email": "lost@shop.example"}), "code=the-code", "failed"),
         (json!({"email": "a\r\nImpersonate-Group: x"}), "code=the-code", "name"),
     ] {
         let (browser, state) = begin(&bench, &fake, "/", claims.clone()).await;
