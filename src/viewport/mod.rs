@@ -17,6 +17,7 @@ mod paging;
 mod projection;
 mod projector;
 mod queries;
+mod reports;
 mod schema;
 mod store;
 mod verify;
@@ -28,6 +29,7 @@ pub use answers::{
 pub use error::ViewportError;
 pub use paging::{MAX_LIMIT, PageRequest};
 pub use projector::{Behind, Projector, ProjectorError, Status, behind};
-pub use queries::{AuditFilter, Clusters};
+pub use queries::{AuditFilter, Clusters, MatrixFilter};
+pub use reports::{Days, Figures, LeadTime, NoDays, Period, Report, ReportPeriod, ReportRequest};
 pub use store::{Cursor, Viewport, open};
 pub use verify::verify;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod command;
+mod crowded;
 mod down;
 mod faithful;
 mod killed;
@@ -132,4 +133,5 @@ contract!(
     killed::a_process_killed_after_any_write_is_made_good_by_the_next,
     command::the_viewport_is_looked_after,
     command::the_lifecycle_is_shown,
+    crowded::every_first_page_comes_at_once,
 );

@@ -31,20 +31,33 @@ const JOINS: &str = "LEFT JOIN releases r ON r.namespace = a.namespace AND r.app
      LEFT JOIN deployments d ON d.namespace = e.namespace AND d.application = e.application \
      AND d.environment = e.environment AND d.is_current = 1 AND d.state <> 'removed'";
 
+/// Of an environment that an application is in.
+const IS_IN: &str = "EXISTS (SELECT 1 FROM environments x WHERE x.namespace = applications.namespace \
+     AND x.application = applications.application AND x.environment = ? AND x.removed_at IS NULL)";
+
 const IN_ORDER: &str = "a.application, e.environment, d.cluster_namespace, d.cluster_name, d.cluster_uid";
 
 /// What escapes what would stand for anything.
 const ESCAPE: char = '!';
 
+/// Which part of the matrix; all of it where nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MatrixFilter {
+    /// Applications whose names contain this.
+    pub search: Option<String>,
+    /// Applications that are in this environment, and of them no other environment.
+    pub environment: Option<String>,
+}
+
 impl Viewport {
-    /// The applications of a namespace, those whose name contains `search`, where something is searched for.
+    /// The applications of a namespace, and which version of them is where.
     pub async fn matrix(
         &self,
         namespace: &str,
-        search: Option<&str>,
+        filter: &MatrixFilter,
         request: &PageRequest,
     ) -> Result<Page<Application>, ViewportError> {
-        let select = select(namespace, search, request)?;
+        let select = select(namespace, filter, request)?;
         let database = &self.database;
         let mut lease = database.lease().await?;
         let rows = select.fetch_as(database, &mut lease, read).await?;
@@ -53,14 +66,23 @@ impl Viewport {
     }
 }
 
-fn select(namespace: &str, search: Option<&str>, request: &PageRequest) -> Result<Select, ViewportError> {
+fn select(namespace: &str, filter: &MatrixFilter, request: &PageRequest) -> Result<Select, ViewportError> {
     let mut applications = Select::new(APPLICATIONS, [namespace.into()]);
-    if let Some(search) = search {
+    if let Some(search) = &filter.search {
         let condition = format!("application LIKE ? ESCAPE '{ESCAPE}'");
         applications = applications.and(&condition, [containing(search).into()]);
     }
+    if let Some(environment) = &filter.environment {
+        applications = applications.and(IS_IN, [environment.as_str().into()]);
+    }
     let Select { sql, values } = applications.page(&BY_NAME, request)?;
-    Ok(Select { sql: format!("SELECT {COLUMNS} FROM ({sql}) a {JOINS} ORDER BY {IN_ORDER}"), values })
+    let shown = Select { sql: format!("SELECT {COLUMNS} FROM ({sql}) a {JOINS} WHERE 1 = 1"), values };
+    let mut shown = match &filter.environment {
+        Some(environment) => shown.and("e.environment = ?", [environment.as_str().into()]),
+        None => shown,
+    };
+    shown.sql.push_str(&format!(" ORDER BY {IN_ORDER}"));
+    Ok(shown)
 }
 
 /// What LIKE takes for "this is in it". Names are in lower case.
@@ -177,8 +199,12 @@ mod tests {
         let request = PageRequest::default();
         let later = request.page(vec!["web"; 51], |name| vec![(*name).to_owned()]).next;
         let request = PageRequest { after: later, ..request };
-        for search in [None, Some("web")] {
-            let plan = select("shop", search, &request).unwrap().plan(&viewport.database).await;
+        let of = |search: Option<&str>, environment: Option<&str>| MatrixFilter {
+            search: search.map(str::to_owned),
+            environment: environment.map(str::to_owned),
+        };
+        for filter in [of(None, None), of(Some("web"), None), of(None, Some("prod")), of(Some("web"), Some("prod"))] {
+            let plan = select("shop", &filter, &request).unwrap().plan(&viewport.database).await;
             for enters in [
                 "SEARCH applications USING INDEX sqlite_autoindex_applications_1 (namespace=? AND application>?)",
                 "SEARCH e USING INDEX",
