@@ -6,6 +6,7 @@ mod crowded;
 mod down;
 mod faithful;
 mod killed;
+mod reports;
 mod story;
 
 use std::sync::Arc;
@@ -133,5 +134,6 @@ contract!(
     killed::a_process_killed_after_any_write_is_made_good_by_the_next,
     command::the_viewport_is_looked_after,
     command::the_lifecycle_is_shown,
+    reports::how_deliveries_go,
     crowded::every_first_page_comes_at_once,
 );

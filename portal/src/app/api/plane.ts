@@ -9,6 +9,8 @@ import {
   MatrixRow,
   ObjectList,
   Page,
+  Report,
+  ReportPeriodName,
   Session,
   SignInMethod,
 } from './types';
@@ -18,6 +20,15 @@ export interface AuditFilter {
   application?: string;
   actor?: string;
   type?: string;
+}
+
+/** What to report on: days are in UTC, the last one included. */
+export interface ReportQuestion {
+  application?: string;
+  environment?: string;
+  from: string;
+  to: string;
+  period: ReportPeriodName;
 }
 
 /** Every question that the portal asks the plane. */
@@ -81,6 +92,15 @@ export class Plane {
   /** Where all events that match are to be had as a file. */
   auditExport(ns: string, filter: AuditFilter, format: 'jsonl' | 'csv'): string {
     return `${of(ns)}/audit${queryString({ ...filter, format })}`;
+  }
+
+  report(ns: string, question: ReportQuestion, abort?: AbortSignal): Promise<Report> {
+    return this.get(`${of(ns)}/reports`, { ...question }, abort);
+  }
+
+  /** Where a report is to be had. */
+  reportUrl(ns: string, question: ReportQuestion): string {
+    return `${of(ns)}/reports${queryString({ ...question })}`;
   }
 
   objects<O extends KubernetesObject>(

@@ -281,3 +281,40 @@ export type EphemeralCluster = KubernetesObject<
     deliveries?: { desired: number; applied: number; healthy: number };
   }
 >;
+
+// Reports.
+
+export type ReportPeriodName = 'day' | 'week';
+
+/** From the time a version was stored until it was first healthy in an environment. */
+export interface LeadTime {
+  arrivals: number;
+  medianSeconds: number;
+  p90Seconds: number;
+}
+
+/** The measures of some days; what there was nothing of is left out. */
+export interface Figures {
+  deployments: number;
+  attempts: number;
+  failures: number;
+  failureRate?: number;
+  leadTime?: LeadTime;
+  incidents: number;
+  recovered: number;
+  secondsToRecover?: number;
+}
+
+export interface ReportPeriod {
+  from: string;
+  to: string;
+  figures: Figures;
+}
+
+export interface Report {
+  from: string;
+  to: string;
+  total: Figures;
+  before: Figures;
+  periods: ReportPeriod[];
+}
