@@ -62,12 +62,17 @@ impl Under {
         assert_eq!(viewport::verify(&self.store, &self.viewport).await.unwrap(), []);
     }
 
-    /// Statements of somebody who has no business here.
-    pub async fn tamper(&self, statements: &[&str]) {
+    /// A connection past the Viewport.
+    pub async fn connect(&self) -> AnyConnection {
         sqlx::any::install_default_drivers();
         let file = || format!("sqlite://{}", self.settings.data_dir().join("viewport.db").display());
         let url = self.settings.mysql_url.clone().unwrap_or_else(file);
-        let mut connection = AnyConnection::connect(&url).await.unwrap();
+        AnyConnection::connect(&url).await.unwrap()
+    }
+
+    /// Statements of somebody who has no business here.
+    pub async fn tamper(&self, statements: &[&str]) {
+        let mut connection = self.connect().await;
         for statement in statements {
             connection.execute(AssertSqlSafe((*statement).to_owned())).await.unwrap();
         }
