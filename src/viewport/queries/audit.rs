@@ -7,13 +7,14 @@ use crate::viewport::{
     Viewport,
     answers::{AuditEvent, Page},
     change::cut,
+    database::Dialect,
     error::ViewportError,
     paging::{Direction, Order, PageRequest},
     schema::EVENTS,
 };
 
-const EVENT: &str = "SELECT application, seq, id, hash, prev_hash, occurred_at, actor, transition, version, environment, \
-     digest, detail, spec_digest FROM events WHERE namespace = ?";
+const COLUMNS: &str = "application, seq, id, hash, prev_hash, occurred_at, actor, transition, version, environment, \
+     digest, detail, spec_digest";
 
 const NEWEST_FIRST: Order =
     Order(&[("occurred_at", Direction::Down), ("application", Direction::Down), ("seq", Direction::Down)]);
@@ -36,8 +37,21 @@ impl AuditFilter {
         if self.application.is_some() { OF_ONE } else { NEWEST_FIRST }
     }
 
-    fn select(&self, namespace: &str) -> Select {
-        let mut select = Select::new(EVENT, [namespace.into()]);
+    /// The index in which all that matches lies together, in order; that of an application's journal is its key.
+    fn index(&self) -> Option<&'static str> {
+        match (&self.application, &self.actor, &self.kind) {
+            (Some(_), _, _) => None,
+            (None, None, None) => Some("events_by_time"),
+            (None, Some(_), None) => Some("events_by_actor"),
+            (None, None, Some(_)) => Some("events_by_type"),
+            (None, Some(_), Some(_)) => Some("events_by_actor_and_type"),
+        }
+    }
+
+    fn select(&self, dialect: Dialect, namespace: &str) -> Select {
+        let by_index = self.index().map(|name| dialect.by_index(name)).unwrap_or_default();
+        let all = format!("SELECT {COLUMNS} FROM events{by_index} WHERE namespace = ?");
+        let mut select = Select::new(&all, [namespace.into()]);
         let columns = [("application", &self.application), ("actor", &self.actor), ("transition", &self.kind)];
         for (column, value) in columns.into_iter().filter_map(|(column, value)| Some((column, value.as_ref()?))) {
             let mut value = value.clone();
@@ -57,7 +71,7 @@ impl Viewport {
         filter: &AuditFilter,
         request: &PageRequest,
     ) -> Result<Page<AuditEvent>, ViewportError> {
-        let select = filter.select(namespace).page(&filter.order(), request)?;
+        let select = filter.select(self.database.dialect, namespace).page(&filter.order(), request)?;
         let read = |row: &AnyRow| {
             Ok(AuditEvent {
                 at: text(row, "occurred_at")?,
@@ -105,12 +119,16 @@ mod tests {
             (filter(None, None, None), "events_by_time (namespace=? AND occurred_at<?"),
             (filter(None, Some("maria"), None), "events_by_actor (namespace=? AND actor=? AND occurred_at<?"),
             (filter(None, None, Some("stored")), "events_by_type (namespace=? AND transition=? AND occurred_at<?"),
+            (
+                filter(None, Some("maria"), Some("stored")),
+                "events_by_actor_and_type (namespace=? AND actor=? AND transition=? AND occurred_at<?",
+            ),
             (filter(Some("web"), None, None), "(namespace=? AND application=? AND seq<?"),
         ] {
             let order = filter.order();
             let position = ["2026-01-01", "web", "7"].map(str::to_owned);
             let (condition, values) = order.beyond(&position[3 - order.0.len()..]);
-            let select = filter.select("shop").and(&condition, values.into_iter().map(Into::into));
+            let select = filter.select(Dialect::Sqlite, "shop").and(&condition, values.into_iter().map(Into::into));
             let select = select.page(&order, &PageRequest::default()).unwrap();
             let plan = select.plan(&viewport.database).await;
             assert!(plan.contains(enters) && !plan.contains("ORDER BY"), "{enters}\n{plan}");

@@ -8,32 +8,30 @@ use crate::{
     viewport::{
         Viewport,
         answers::{Application, ApplicationEnvironment, Page, Standing},
+        database::Dialect,
         error::ViewportError,
         paging::{Direction, Order, PageRequest},
     },
 };
 
 /// The page's applications. They are chosen before anything is joined to them, so that a page costs what it shows.
-const APPLICATIONS: &str = "SELECT namespace, application, last_version FROM applications WHERE namespace = ?";
+const APPLICATIONS: &str = "SELECT namespace, application FROM applications WHERE namespace = ?";
 
 const BY_NAME: Order = Order(&[("application", Direction::Up)]);
 
-const COLUMNS: &str = "a.application AS application, a.last_version AS last_version, r.owner AS owner, \
+const COLUMNS: &str = "a.application AS application, l.last_version AS last_version, r.owner AS owner, \
      e.environment AS environment, e.version AS selected, e.artifact AS artifact, \
      d.cluster_namespace AS cluster_namespace, d.cluster_name AS cluster_name, d.cluster_uid AS cluster_uid, \
      d.version AS version, d.state AS state, d.since AS since";
 
 /// A place that was cleaned up is no longer one; a cluster that was lost is told.
-const JOINS: &str = "LEFT JOIN releases r ON r.namespace = a.namespace AND r.application = a.application \
-     AND r.version = a.last_version \
+const JOINS: &str = "LEFT JOIN applications l ON l.namespace = a.namespace AND l.application = a.application \
+     LEFT JOIN releases r ON r.namespace = a.namespace AND r.application = a.application \
+     AND r.version = l.last_version \
      LEFT JOIN environments e ON e.namespace = a.namespace AND e.application = a.application \
      AND e.removed_at IS NULL \
      LEFT JOIN deployments d ON d.namespace = e.namespace AND d.application = e.application \
      AND d.environment = e.environment AND d.is_current = 1 AND d.state <> 'removed'";
-
-/// Of an environment that an application is in.
-const IS_IN: &str = "EXISTS (SELECT 1 FROM environments x WHERE x.namespace = applications.namespace \
-     AND x.application = applications.application AND x.environment = ? AND x.removed_at IS NULL)";
 
 const IN_ORDER: &str = "a.application, e.environment, d.cluster_namespace, d.cluster_name, d.cluster_uid";
 
@@ -57,8 +55,8 @@ impl Viewport {
         filter: &MatrixFilter,
         request: &PageRequest,
     ) -> Result<Page<Application>, ViewportError> {
-        let select = select(namespace, filter, request)?;
         let database = &self.database;
+        let select = select(database.dialect, namespace, filter, request)?;
         let mut lease = database.lease().await?;
         let rows = select.fetch_as(database, &mut lease, read).await?;
         lease.done();
@@ -66,14 +64,19 @@ impl Viewport {
     }
 }
 
-fn select(namespace: &str, filter: &MatrixFilter, request: &PageRequest) -> Result<Select, ViewportError> {
-    let mut applications = Select::new(APPLICATIONS, [namespace.into()]);
+fn select(
+    dialect: Dialect,
+    namespace: &str,
+    filter: &MatrixFilter,
+    request: &PageRequest,
+) -> Result<Select, ViewportError> {
+    let mut applications = match &filter.environment {
+        Some(environment) => in_environment(dialect, namespace, environment),
+        None => Select::new(APPLICATIONS, [namespace.into()]),
+    };
     if let Some(search) = &filter.search {
         let condition = format!("application LIKE ? ESCAPE '{ESCAPE}'");
         applications = applications.and(&condition, [containing(search).into()]);
-    }
-    if let Some(environment) = &filter.environment {
-        applications = applications.and(IS_IN, [environment.as_str().into()]);
     }
     let Select { sql, values } = applications.page(&BY_NAME, request)?;
     let shown = Select { sql: format!("SELECT {COLUMNS} FROM ({sql}) a {JOINS} WHERE 1 = 1"), values };
@@ -83,6 +86,16 @@ fn select(namespace: &str, filter: &MatrixFilter, request: &PageRequest) -> Resu
     };
     shown.sql.push_str(&format!(" ORDER BY {IN_ORDER}"));
     Ok(shown)
+}
+
+/// The applications that are in an environment.
+fn in_environment(dialect: Dialect, namespace: &str, environment: &str) -> Select {
+    let by_name = dialect.by_index("environments_by_name");
+    let all = format!(
+        "SELECT namespace, application FROM environments{by_name} WHERE namespace = ? AND environment = ? \
+         AND removed_at IS NULL"
+    );
+    Select::new(&all, [namespace.into(), environment.into()])
 }
 
 /// What LIKE takes for "this is in it". Names are in lower case.
@@ -204,9 +217,17 @@ mod tests {
             environment: environment.map(str::to_owned),
         };
         for filter in [of(None, None), of(Some("web"), None), of(None, Some("prod")), of(Some("web"), Some("prod"))] {
-            let plan = select("shop", &filter, &request).unwrap().plan(&viewport.database).await;
+            let plan = select(Dialect::Sqlite, "shop", &filter, &request).unwrap().plan(&viewport.database).await;
+            let chosen = match filter.environment {
+                Some(_) => "environments_by_name (namespace=? AND environment=? AND application>?)",
+                None => {
+                    "SEARCH applications USING COVERING INDEX sqlite_autoindex_applications_1 \
+                     (namespace=? AND application>?)"
+                }
+            };
             for enters in [
-                "SEARCH applications USING INDEX sqlite_autoindex_applications_1 (namespace=? AND application>?)",
+                chosen,
+                "SEARCH l USING INDEX sqlite_autoindex_applications_1 (namespace=? AND application=?)",
                 "SEARCH e USING INDEX",
                 "SEARCH d USING INDEX",
                 "SEARCH r USING INDEX sqlite_autoindex_releases_1 (namespace=? AND application=? AND version=?)",

@@ -1,5 +1,6 @@
 //! What reports are made from. Each question reads what happened in the report's days by time, in an index that has all
-//! it asks for; only what went wrong is followed further, and that is little.
+//! it asks for; only what went wrong is followed further, and that is little. Of one application, what there is of it is
+//! read instead.
 
 use jiff::{Timestamp, civil::Date};
 use sqlx::any::AnyRow;
@@ -7,25 +8,13 @@ use sqlx::any::AnyRow;
 use super::{Select, maybe, number, text};
 use crate::viewport::{
     Viewport,
+    database::Dialect,
     error::ViewportError,
     reports::{Arrival, Days, Incident, Records, Report, ReportRequest, Trouble, report},
 };
 
-const APPLIED: &str = "SELECT SUBSTR(m.reached_at, 1, 10) AS day, COUNT(*) AS count FROM milestones m \
-     WHERE m.namespace = ? AND m.state = 'applied'";
-
-/// Begun from what was rolled back, which is what there is little of.
-const RETURNED: &str = "SELECT SUBSTR(m.reached_at, 1, 10) AS day, COUNT(*) AS count FROM milestones b \
-     JOIN milestones m ON m.namespace = b.namespace AND m.application = b.application \
-     AND m.environment = b.environment AND m.cluster_namespace = b.cluster_namespace \
-     AND m.cluster_name = b.cluster_name AND m.cluster_uid = b.cluster_uid AND m.attempt = b.attempt + 1 \
-     AND m.state = 'applied' WHERE b.namespace = ? AND b.state = 'rolledBack'";
-
+const COUNT_BY_DAY: &str = "SELECT SUBSTR(m.reached_at, 1, 10) AS day, COUNT(*) AS count";
 const BY_DAY: &str = " GROUP BY SUBSTR(m.reached_at, 1, 10)";
-
-const ARRIVALS: &str = "SELECT m.healthy_at AS healthy_at, r.stored_at AS stored_at FROM arrivals m \
-     JOIN releases r ON r.namespace = m.namespace AND r.application = m.application AND r.version = m.version \
-     WHERE m.namespace = ?";
 
 /// The same place, of two tables.
 fn same_place(one: &str, other: &str) -> String {
@@ -38,45 +27,58 @@ impl Viewport {
     /// How deliveries went in a namespace.
     pub async fn report(&self, namespace: &str, request: &ReportRequest) -> Result<Report, ViewportError> {
         let database = &self.database;
+        let dialect = database.dialect;
         let mut lease = database.lease().await?;
         let on_day = |row: &AnyRow| {
             let day = text(row, "day")?.parse::<Date>().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
             Ok((day, number(row, "count")?))
         };
         let records = Records {
-            applied: applied(namespace, request).fetch_as(database, &mut lease, on_day).await?,
+            applied: applied(dialect, namespace, request).fetch_as(database, &mut lease, on_day).await?,
             returned: returned(namespace, request).fetch_as(database, &mut lease, on_day).await?,
-            troubles: troubles(namespace, request).fetch_as(database, &mut lease, read_trouble).await?,
-            arrivals: arrivals(namespace, request)
+            troubles: troubles(dialect, namespace, request).fetch_as(database, &mut lease, read_trouble).await?,
+            arrivals: arrivals(dialect, namespace, request)
                 .fetch_as(database, &mut lease, |row| {
                     Ok(Arrival { stored_at: time(row, "stored_at")?, healthy_at: time(row, "healthy_at")? })
                 })
                 .await?,
-            incidents: incidents(namespace, request).fetch_as(database, &mut lease, read_incident).await?,
+            incidents: incidents(dialect, namespace, request).fetch_as(database, &mut lease, read_incident).await?,
         };
         lease.done();
         Ok(report(request, &records))
     }
 }
 
-fn applied(namespace: &str, request: &ReportRequest) -> Select {
-    let select = Select::new(APPLIED, [namespace.into()]);
-    let mut select = within(select, "m.reached_at", request.counted(), request);
+/// A table as `m`, read by time.
+fn by_time(dialect: Dialect, table: &str, request: &ReportRequest) -> String {
+    let index = dialect.by_index(&format!("{table}_by_time"));
+    format!("{table} m{}", if request.application.is_none() { &index } else { "" })
+}
+
+fn applied(dialect: Dialect, namespace: &str, request: &ReportRequest) -> Select {
+    let milestones = by_time(dialect, "milestones", request);
+    let sql = format!("{COUNT_BY_DAY} FROM {milestones} WHERE m.namespace = ? AND m.state = 'applied'");
+    let mut select = within(Select::new(&sql, [namespace.into()]), "m.reached_at", request.counted(), request);
     select.sql.push_str(BY_DAY);
     select
 }
 
+/// Begun from what was rolled back, which is what there is little of.
 fn returned(namespace: &str, request: &ReportRequest) -> Select {
-    let select = Select::new(RETURNED, [namespace.into()]);
+    let sql = format!(
+        "{COUNT_BY_DAY} FROM milestones b JOIN milestones m ON {} AND m.attempt = b.attempt + 1 \
+         AND m.state = 'applied' WHERE b.namespace = ? AND b.state = 'rolledBack' AND b.reached_at < ?",
+        same_place("m", "b"),
+    );
     // What was rolled back was so before.
     let [_, end] = request.counted().bounds();
-    let select = select.and("b.reached_at < ?", [end.into()]);
+    let select = Select::new(&sql, [namespace.into(), end.into()]);
     let mut select = within(select, "m.reached_at", request.counted(), request);
     select.sql.push_str(BY_DAY);
     select
 }
 
-fn troubles(namespace: &str, request: &ReportRequest) -> Select {
+fn troubles(dialect: Dialect, namespace: &str, request: &ReportRequest) -> Select {
     let attempt = |table: &str, which: &str, state: &str| {
         let place = same_place(table, "m");
         format!("LEFT JOIN milestones {table} ON {place} AND {table}.attempt = {which} AND {table}.state = '{state}'")
@@ -85,8 +87,9 @@ fn troubles(namespace: &str, request: &ReportRequest) -> Select {
         "SELECT m.application AS application, m.environment AS environment, \
          m.cluster_namespace AS cluster_namespace, m.cluster_name AS cluster_name, m.cluster_uid AS cluster_uid, \
          m.attempt AS attempt, m.reached_at AS reached_at, a.reached_at AS applied_at, f.reached_at AS failed_at, \
-         b.reached_at AS rolled_back_at FROM milestones m {} {} {} \
+         b.reached_at AS rolled_back_at FROM {} {} {} {} \
          WHERE m.namespace = ? AND m.state IN ('degraded', 'failed', 'rolledBack')",
+        by_time(dialect, "milestones", request),
         attempt("a", "m.attempt", "applied"),
         attempt("f", "m.attempt", "failed"),
         attempt("b", "m.attempt - 1", "rolledBack"),
@@ -94,12 +97,18 @@ fn troubles(namespace: &str, request: &ReportRequest) -> Select {
     within(Select::new(&sql, [namespace.into()]), "m.reached_at", request.troubled(), request)
 }
 
-fn arrivals(namespace: &str, request: &ReportRequest) -> Select {
-    within(Select::new(ARRIVALS, [namespace.into()]), "m.healthy_at", request.counted(), request)
+fn arrivals(dialect: Dialect, namespace: &str, request: &ReportRequest) -> Select {
+    let sql = format!(
+        "SELECT m.healthy_at AS healthy_at, r.stored_at AS stored_at FROM {} JOIN releases r \
+         ON r.namespace = m.namespace AND r.application = m.application AND r.version = m.version \
+         WHERE m.namespace = ?",
+        by_time(dialect, "arrivals", request),
+    );
+    within(Select::new(&sql, [namespace.into()]), "m.healthy_at", request.counted(), request)
 }
 
 /// Where a place was not in trouble before, with the change that ended it.
-fn incidents(namespace: &str, request: &ReportRequest) -> Select {
+fn incidents(dialect: Dialect, namespace: &str, request: &ReportRequest) -> Select {
     const TROUBLE: &str = "('degraded', 'failed')";
     let sql = format!(
         "SELECT m.namespace AS namespace, m.application AS application, m.environment AS environment, \
@@ -107,9 +116,10 @@ fn incidents(namespace: &str, request: &ReportRequest) -> Select {
          m.changed_at AS changed_at, \
          (SELECT p.state FROM health p WHERE {} AND p.seq < m.seq ORDER BY p.seq DESC LIMIT 1) AS state_before, \
          (SELECT n.seq FROM health n WHERE {} AND n.seq > m.seq AND n.state NOT IN {TROUBLE} ORDER BY n.seq LIMIT 1) \
-         AS seq_after FROM health m WHERE m.namespace = ? AND m.state IN {TROUBLE}",
+         AS seq_after FROM {} WHERE m.namespace = ? AND m.state IN {TROUBLE}",
         same_place("p", "m"),
         same_place("n", "m"),
+        by_time(dialect, "health", request),
     );
     let Select { sql, values } =
         within(Select::new(&sql, [namespace.into()]), "m.changed_at", request.counted(), request);
@@ -185,12 +195,15 @@ mod tests {
         const PLACE: &str = "(namespace=? AND application=? AND environment=? AND cluster_namespace=? \
              AND cluster_name=? AND cluster_uid=? AND";
         for (select, enters) in [
-            (applied("shop", &request), vec![APPLIED]),
+            (applied(Dialect::Sqlite, "shop", &request), vec![APPLIED]),
             (returned("shop", &request), vec!["milestones_by_time (namespace=? AND state=? AND reached_at<?)", PLACE]),
-            (troubles("shop", &request), vec![APPLIED, PLACE]),
-            (arrivals("shop", &request), vec!["arrivals_by_time (namespace=? AND healthy_at>? AND healthy_at<?)"]),
+            (troubles(Dialect::Sqlite, "shop", &request), vec![APPLIED, PLACE]),
             (
-                incidents("shop", &request),
+                arrivals(Dialect::Sqlite, "shop", &request),
+                vec!["arrivals_by_time (namespace=? AND healthy_at>? AND healthy_at<?)"],
+            ),
+            (
+                incidents(Dialect::Sqlite, "shop", &request),
                 vec!["health_by_time (namespace=? AND state=? AND changed_at>? AND changed_at<?)", PLACE],
             ),
         ] {
