@@ -63,10 +63,11 @@ fn applied(dialect: Dialect, namespace: &str, request: &ReportRequest) -> Select
     select
 }
 
-/// Begun from what was rolled back, which is what there is little of.
+/// Begun from what was rolled back, which is what there is little of: SQLite takes the tables of a CROSS JOIN in the
+/// order in which they are written.
 fn returned(namespace: &str, request: &ReportRequest) -> Select {
     let sql = format!(
-        "{COUNT_BY_DAY} FROM milestones b JOIN milestones m ON {} AND m.attempt = b.attempt + 1 \
+        "{COUNT_BY_DAY} FROM milestones b CROSS JOIN milestones m ON {} AND m.attempt = b.attempt + 1 \
          AND m.state = 'applied' WHERE b.namespace = ? AND b.state = 'rolledBack' AND b.reached_at < ?",
         same_place("m", "b"),
     );
