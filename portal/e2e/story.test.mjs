@@ -243,6 +243,26 @@ describe('the portal', { concurrency: false }, () => {
     assert.match(yaml, /^kind: Deployment$/m);
   });
 
+  it('reports on how deliveries go', async () => {
+    await go(`${ns}/apps/web`);
+    await page.getByRole('link', { name: 'Reports' }).click();
+    await page.getByRole('heading', { name: 'Deployment frequency' }).waitFor();
+    await page.getByRole('img', { name: /^Lead time for changes/ }).waitFor();
+    await judge(page, 'reports');
+    await page.getByLabel('Days').click();
+    await page.getByRole('option', { name: 'Last 7 days' }).click();
+    await page.waitForURL(/days=7/);
+    await page.getByText('As a table').first().click();
+    assert.equal(
+      await page.getByRole('region', { name: 'Deployment frequency, as a table' }).locator('tbody tr').count(),
+      7,
+    );
+    await page.getByLabel('Environment').fill('moon');
+    await page.getByLabel('Environment').press('Enter');
+    await page.getByText('Nothing of this in these days').waitFor();
+    assert.match(page.url(), /environment=moon/);
+  });
+
   it('tells who did what, and hands it out', async () => {
     await go(`${ns}/audit?application=web&type=selected`);
     await page.getByRole('cell', { name: 'selected' }).first().waitFor();

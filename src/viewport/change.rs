@@ -72,6 +72,8 @@ pub enum Change {
     Add(&'static Table, Values),
     /// The row with this key has these values; where there is none, it is made.
     Put(&'static Table, Values),
+    /// A new row; where there is one with its key, that one stays.
+    Keep(&'static Table, Values),
     /// The row with this key, if there is one, gets these values.
     Set(&'static Table, Values),
     /// All rows with these values go.
@@ -83,6 +85,7 @@ impl Change {
     pub fn cut(mut self) -> Self {
         let (Self::Add(table, values)
         | Self::Put(table, values)
+        | Self::Keep(table, values)
         | Self::Set(table, values)
         | Self::Remove(table, values)) = &mut self;
         for (name, value) in values {
@@ -118,8 +121,11 @@ pub struct Duplicate {
 impl Rows {
     /// Makes a change.
     pub fn apply(&mut self, change: Change) -> Result<(), Duplicate> {
-        let (Change::Add(table, _) | Change::Put(table, _) | Change::Set(table, _) | Change::Remove(table, _)) =
-            &change;
+        let (Change::Add(table, _)
+        | Change::Put(table, _)
+        | Change::Keep(table, _)
+        | Change::Set(table, _)
+        | Change::Remove(table, _)) = &change;
         let rows = self.0.entry(table.name).or_default();
         match change {
             Change::Add(table, values) => match rows.entry(key(table, &values)) {
@@ -136,6 +142,9 @@ impl Rows {
                 }
                 Entry::Occupied(occupied) => update(occupied.into_mut(), values),
             },
+            Change::Keep(table, values) => {
+                rows.entry(key(table, &values)).or_insert_with(|| whole(table, values));
+            }
             Change::Set(table, values) => {
                 if let Some(row) = rows.get_mut(&key(table, &values)) {
                     update(row, values);

@@ -54,6 +54,15 @@ impl Dialect {
         }
     }
 
+    /// After a table in a FROM: the index that leads to its rows. Planners guess how many rows there are, and where they
+    /// guess wrong they read a whole namespace for a page.
+    pub fn by_index(self, name: &str) -> String {
+        match self {
+            Self::MySql => format!(" FORCE INDEX ({name})"),
+            Self::Sqlite => format!(" INDEXED BY {name}"),
+        }
+    }
+
     /// After an INSERT: where the key is taken, these columns get the new values.
     pub fn or_update(self, key: &[&str], columns: &[&str]) -> String {
         let set = |of: fn(&str) -> String| columns.iter().map(|column| of(column)).collect::<Vec<_>>().join(", ");

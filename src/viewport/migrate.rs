@@ -37,12 +37,12 @@ macro_rules! migrations_of {
             "0005_release_environments" "0006_metadata" "0007_images" "0008_image_digests" "0009_uploads" "0010_charts"
             "0011_environments" "0012_overlays" "0013_overlay_images" "0014_deployments" "0015_events"
             "0016_drop_deployments" "0017_deployments" "0018_deployment_images" "0019_drop_events" "0020_events"
-            "0021_drop_events" "0022_events" "0023_requests")
+            "0021_drop_events" "0022_events" "0023_requests" "0024_milestones" "0025_arrivals" "0026_health")
     };
 }
 
-const MYSQL: [(&str, &str); 23] = migrations_of!("mysql");
-const SQLITE: [(&str, &str); 23] = migrations_of!("sqlite");
+const MYSQL: [(&str, &str); 26] = migrations_of!("mysql");
+const SQLITE: [(&str, &str); 26] = migrations_of!("sqlite");
 
 fn migrator(dialect: Dialect) -> Migrator {
     let files = match dialect {

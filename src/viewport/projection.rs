@@ -99,6 +99,10 @@ impl Changes<'_> {
         self.made.push(Change::Put(table, self.of_application(values)));
     }
 
+    fn keep(&mut self, table: &'static Table, values: impl IntoIterator<Item = (&'static str, Value)>) {
+        self.made.push(Change::Keep(table, self.of_application(values)));
+    }
+
     fn set(&mut self, table: &'static Table, values: impl IntoIterator<Item = (&'static str, Value)>) {
         self.made.push(Change::Set(table, self.of_application(values)));
     }

@@ -55,7 +55,7 @@ const fn number(name: &'static str) -> Column {
 }
 
 /// Every table that events are projected into; that of the cursors is the first.
-pub const TABLES: [&Table; 16] = [
+pub const TABLES: [&Table; 19] = [
     &CURSORS,
     &APPLICATIONS,
     &RELEASES,
@@ -70,6 +70,9 @@ pub const TABLES: [&Table; 16] = [
     &OVERLAY_IMAGES,
     &DEPLOYMENTS,
     &DEPLOYMENT_IMAGES,
+    &MILESTONES,
+    &ARRIVALS,
+    &HEALTH,
     &EVENTS,
     &REQUESTS,
 ];
@@ -297,6 +300,53 @@ pub const DEPLOYMENT_IMAGES: Table = Table {
         text("cluster_name", 63),
         text("cluster_uid", 63),
         number("attempt"),
+    ],
+};
+
+/// When each deployment first came to a state that reports count.
+pub const MILESTONES: Table = Table {
+    name: "milestones",
+    key: 8,
+    columns: &[
+        text("namespace", 63),
+        text("application", 63),
+        text("environment", 63),
+        text("cluster_namespace", 63),
+        text("cluster_name", 63),
+        text("cluster_uid", 63),
+        number("attempt"),
+        text("state", 32),
+        text("reached_at", 32),
+    ],
+};
+
+/// When each version was first healthy in each environment.
+pub const ARRIVALS: Table = Table {
+    name: "arrivals",
+    key: 4,
+    columns: &[
+        text("namespace", 63),
+        text("application", 63),
+        text("environment", 63),
+        text("version", 128),
+        text("healthy_at", 32),
+    ],
+};
+
+/// How the health of each environment in each cluster changed, and when it ended.
+pub const HEALTH: Table = Table {
+    name: "health",
+    key: 7,
+    columns: &[
+        text("namespace", 63),
+        text("application", 63),
+        text("environment", 63),
+        text("cluster_namespace", 63),
+        text("cluster_name", 63),
+        text("cluster_uid", 63),
+        number("seq"),
+        text("state", 32),
+        text("changed_at", 32),
     ],
 };
 

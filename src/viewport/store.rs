@@ -306,6 +306,10 @@ fn statement(dialect: Dialect, change: &Change) -> (String, Vec<&Value>) {
             let rest: Vec<_> = names(values).into_iter().filter(|name| !is_key(table, name)).collect();
             (insert(table, values) + &dialect.or_update(&key, &rest), contents(values), values)
         }
+        Change::Keep(table, values) => {
+            let key: Vec<_> = table.key_columns().iter().map(|column| column.name).collect();
+            (insert(table, values) + &dialect.or_update(&key, &[]), contents(values), values)
+        }
         Change::Set(table, values) => {
             let (key, rest): (Vec<usize>, Vec<usize>) =
                 contents(values).into_iter().partition(|position| is_key(table, values[*position].0));

@@ -2,9 +2,11 @@
 
 mod answers;
 mod command;
+mod crowded;
 mod down;
 mod faithful;
 mod killed;
+mod reports;
 mod story;
 
 use std::sync::Arc;
@@ -60,12 +62,17 @@ impl Under {
         assert_eq!(viewport::verify(&self.store, &self.viewport).await.unwrap(), []);
     }
 
-    /// Statements of somebody who has no business here.
-    pub async fn tamper(&self, statements: &[&str]) {
+    /// A connection past the Viewport.
+    pub async fn connect(&self) -> AnyConnection {
         sqlx::any::install_default_drivers();
         let file = || format!("sqlite://{}", self.settings.data_dir().join("viewport.db").display());
         let url = self.settings.mysql_url.clone().unwrap_or_else(file);
-        let mut connection = AnyConnection::connect(&url).await.unwrap();
+        AnyConnection::connect(&url).await.unwrap()
+    }
+
+    /// Statements of somebody who has no business here.
+    pub async fn tamper(&self, statements: &[&str]) {
+        let mut connection = self.connect().await;
         for statement in statements {
             connection.execute(AssertSqlSafe((*statement).to_owned())).await.unwrap();
         }
@@ -134,4 +141,6 @@ contract!(
     command::the_viewport_is_looked_after,
     command::the_lifecycle_is_shown,
     command::the_audit_is_proven_and_exported,
+    reports::how_deliveries_go,
+    crowded::every_first_page_comes_at_once,
 );

@@ -24,5 +24,6 @@ CREATE TABLE IF NOT EXISTS events (
     INDEX events_by_time (namespace, occurred_at, application, seq),
     INDEX events_by_application (namespace, about, occurred_at, application, seq),
     INDEX events_by_actor (namespace, actor, occurred_at, application, seq),
-    INDEX events_by_type (namespace, transition, occurred_at, application, seq)
+    INDEX events_by_type (namespace, transition, occurred_at, application, seq),
+    INDEX events_by_actor_and_type (namespace, actor, transition, occurred_at, application, seq)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin;

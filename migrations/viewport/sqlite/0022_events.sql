@@ -26,3 +26,4 @@ CREATE INDEX events_by_time ON events (namespace, occurred_at, application, seq)
 CREATE INDEX events_by_application ON events (namespace, about, occurred_at, application, seq);
 CREATE INDEX events_by_actor ON events (namespace, actor, occurred_at, application, seq);
 CREATE INDEX events_by_type ON events (namespace, transition, occurred_at, application, seq);
+CREATE INDEX events_by_actor_and_type ON events (namespace, actor, transition, occurred_at, application, seq);

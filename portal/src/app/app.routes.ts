@@ -40,6 +40,11 @@ export const routes: Routes = [
         title: 'Clusters',
         loadComponent: () => import('./pages/clusters/clusters').then((m) => m.Clusters),
       },
+      {
+        path: 'reports',
+        title: 'Reports',
+        loadComponent: () => import('./pages/reports/reports').then((m) => m.Reports),
+      },
       { path: 'audit', title: 'Audit', loadComponent: () => import('./pages/audit/audit').then((m) => m.Audit) },
       {
         path: 'charts/:app/:version',

@@ -16,7 +16,8 @@ use crate::{
     },
     release::ApplicationKey,
     viewport::{
-        self, Application, Deployment, Environment, Holder, Lifecycle, MAX_LIMIT, Page, PageRequest, Place, Upload,
+        self, Application, Deployment, Environment, Holder, Lifecycle, MAX_LIMIT, MatrixFilter, Page, PageRequest,
+        Place, Upload,
     },
 };
 
@@ -51,6 +52,8 @@ pub fn page(limit: Option<u32>, after: Option<String>) -> Result<PageRequest, Pr
 pub struct Matrix {
     /// Part of their names.
     search: Option<String>,
+    /// Those that are in this environment; no other one is shown then.
+    environment: Option<String>,
     /// How many at most: 1 to 200, else 50.
     limit: Option<u32>,
     /// `continue` of the page before.
@@ -114,7 +117,16 @@ pub struct Uploads {
     after: Option<String>,
 }
 
-async fn may_read(portal: &Portal, session: &Session, namespace: &str) -> Result<(), Problem> {
+/// What was said, if anything was.
+pub fn said(text: Option<String>) -> Option<String> {
+    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// That somebody may read what the Viewport has of a namespace.
+///
+/// # Errors
+/// 403.
+pub async fn may_read(portal: &Portal, session: &Session, namespace: &str) -> Result<(), Problem> {
     portal.access().require(session, &[Right::GetUploads], name("a namespace", namespace)?).await
 }
 
@@ -130,8 +142,8 @@ pub async fn matrix(
     Asked(asked): Asked<Matrix>,
 ) -> Answer<Page<Application>> {
     may_read(&portal, &session, &namespace).await?;
-    let search = asked.search.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    Ok(Json(portal.viewport().matrix(&namespace, search, &page(asked.limit, asked.after)?).await?))
+    let filter = MatrixFilter { search: said(asked.search), environment: said(asked.environment) };
+    Ok(Json(portal.viewport().matrix(&namespace, &filter, &page(asked.limit, asked.after)?).await?))
 }
 
 /// `GET …/applications/{application}/lifecycle`

@@ -8,6 +8,7 @@ pub mod conflict;
 mod manifests;
 mod namespaces;
 mod objects;
+mod reports;
 mod session;
 mod watch;
 
@@ -28,7 +29,7 @@ use crate::{
         EphemeralClusterStatus, HelmChartSpec, HelmChartStatus, ImageUploadSpec, ImageUploadStatus,
     },
     comparison::Difference,
-    viewport::{Application, AuditEvent, Deployment, Environment, Holder, Lifecycle, Page, Place, Upload},
+    viewport::{Application, AuditEvent, Deployment, Environment, Holder, Lifecycle, Page, Place, Report, Upload},
 };
 
 /// Where it begins.
@@ -175,6 +176,15 @@ fn applications(routes: Routes) -> Routes {
                 .query::<Uploads>()
                 .answers::<Page<Upload>>(200, "A page, the newest first"),
             applications::uploads,
+        )
+        .on(
+            &Method::GET,
+            "/api/v1/namespaces/{namespace}/reports",
+            &read("getReport", "How deliveries go over time")
+                .describe("The four measures of DORA: deployment frequency, lead time for changes, change failure rate and time to recover, of the days that are asked for, of as many before them, and day by day or week by week.")
+                .query::<reports::Asked>()
+                .answers::<Report>(200, "The measures"),
+            reports::show,
         )
 }
 

@@ -241,6 +241,7 @@ async fn every_route_asks_who_it_is_and_what_they_may() {
         "/clusters/fleet/eu-1",
         "/environments/prod",
         "/uploads",
+        "/reports",
         "/audit",
         "/audit?format=csv",
         "/audit?requests=true",
@@ -448,6 +449,10 @@ async fn what_cannot_be_understood_is_told() {
         ("/api/v1/namespaces/shop/applications/web/diff?from=2.0.0&to=1.0.0", 404, "has no version 2.0.0"),
         ("/api/v1/namespaces/shop/applications/web/diff?from=1.0.0&to=1.1.0", 404, "not published yet"),
         ("/api/v1/namespaces/shop/images/latest", 400, "is not a digest"),
+        ("/api/v1/namespaces/shop/reports?from=monday", 400, "as in 2026-01-31"),
+        ("/api/v1/namespaces/shop/reports?from=2026-02-01&to=2026-01-01", 400, "to is the last day"),
+        ("/api/v1/namespaces/shop/reports?from=2024-01-01&to=2026-01-01", 400, "92 at most"),
+        ("/api/v1/namespaces/shop/reports?period=year", 400, "period"),
         ("/api/v1/namespaces/shop/audit?format=pdf", 400, "format"),
         ("/api/v1/namespaces/shop/audit?format=csv&limit=5", 400, "all events"),
         ("/api/v1/namespaces/shop/objects/imageuploads?limit=1000", 400, "from 1 to 500"),
@@ -495,6 +500,12 @@ async fn the_matrix_and_the_journal_are_shown() {
     );
     let none = bench.get(&vera, "/api/v1/namespaces/shop/applications?search=api").await.json();
     assert_eq!(none, json!({"items": []}));
+    let elsewhere = bench.get(&vera, "/api/v1/namespaces/shop/applications?environment=dev").await.json();
+    assert_eq!(elsewhere, json!({"items": []}));
+    let report = bench.get(&vera, "/api/v1/namespaces/shop/reports?application=web&environment=prod").await.json();
+    // Healthy, and never said to be applied.
+    assert_eq!((&report["total"]["deployments"], &report["total"]["leadTime"]["arrivals"]), (&json!(0), &json!(1)));
+    assert_eq!(report["periods"].as_array().unwrap().len(), 30);
     let audit = bench.get(&vera, "/api/v1/namespaces/shop/audit?actor=jonas&limit=1").await.json();
     assert_eq!(audit["items"][0]["type"], "selected");
     let next =

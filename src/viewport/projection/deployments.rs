@@ -3,13 +3,14 @@
 use super::{Changes, Value};
 use crate::{
     chart_store::{Deployment, DeploymentState},
-    viewport::schema::{DEPLOYMENT_IMAGES, DEPLOYMENTS},
+    viewport::schema::{ARRIVALS, DEPLOYMENT_IMAGES, DEPLOYMENTS, HEALTH, MILESTONES},
 };
 
 type Column = (&'static str, Value);
 
 impl Changes<'_> {
     pub(super) fn deployed(&mut self, fact: &Deployment) {
+        self.reported(fact);
         if let Some(replaced) = fact.replaces {
             let ended = [("is_running", 0_i64.into()), ("ended_at", self.event.time.into())];
             self.set(&DEPLOYMENTS, row(fact, replaced, ended));
@@ -38,6 +39,27 @@ impl Changes<'_> {
         }
     }
 
+    /// What reports are made from.
+    fn reported(&mut self, fact: &Deployment) {
+        use DeploymentState::{Applied, Degraded, Failed, Healthy, Lost, Removed, RolledBack};
+        let state = || Value::from(fact.state.as_str());
+        let now = || Value::from(self.event.time);
+        let milestone = [("state", state()), ("reached_at", now())];
+        let arrival = fact.version.as_deref().map(|version| {
+            [("environment", fact.environment.as_str().into()), ("version", version.into()), ("healthy_at", now())]
+        });
+        let change = [("seq", self.event.seq.into()), ("state", state()), ("changed_at", now())];
+        if matches!(fact.state, Applied | Failed | Degraded | RolledBack) {
+            self.keep(&MILESTONES, row(fact, fact.attempt, milestone));
+        }
+        if let (Healthy, Some(arrival)) = (fact.state, arrival) {
+            self.keep(&ARRIVALS, arrival);
+        }
+        if matches!(fact.state, Healthy | Failed | Degraded | Removed | Lost) {
+            self.add(&HEALTH, place(fact).into_iter().chain(change));
+        }
+    }
+
     /// The state, and more.
     fn reached(&self, fact: &Deployment, more: impl IntoIterator<Item = Column>) -> Vec<Column> {
         let state = [
@@ -51,14 +73,17 @@ impl Changes<'_> {
 
 /// The row of an attempt, with these columns.
 fn row(fact: &Deployment, attempt: u64, columns: impl IntoIterator<Item = Column>) -> Vec<Column> {
-    let key = [
+    place(fact).into_iter().chain([("attempt", attempt.into())]).chain(columns).collect()
+}
+
+/// The environment in its cluster.
+fn place(fact: &Deployment) -> [Column; 4] {
+    [
         ("environment", fact.environment.as_str().into()),
         ("cluster_namespace", fact.cluster.namespace.as_str().into()),
         ("cluster_name", fact.cluster.name.as_str().into()),
         ("cluster_uid", fact.cluster.uid.as_str().into()),
-        ("attempt", attempt.into()),
-    ];
-    key.into_iter().chain(columns).collect()
+    ]
 }
 
 /// The column that says when an attempt last came to a state.

@@ -8,15 +8,16 @@ use crate::viewport::{
     answers::Page,
     audit_event::{AuditEvent, AuditRequest},
     change::cut,
+    database::Dialect,
     error::ViewportError,
     paging::{Direction, Order, PageRequest},
     schema::{EVENTS, REQUESTS, Table},
 };
 
-const EVENT: &str = "SELECT application, seq, id, hash, prev_hash, occurred_at, actor, transition, version, environment, \
-     digest, detail, spec_digest, about, object, digest_before FROM events WHERE namespace = ?";
-const REQUEST: &str = "SELECT application, seq, id, hash, prev_hash, occurred_at, last_at, actor, address, method, path, \
-     about_namespace, about, status, stream, count, request_id FROM requests WHERE namespace = ?";
+const EVENT: &str = "application, seq, id, hash, prev_hash, occurred_at, actor, transition, version, environment, digest, \
+     detail, spec_digest, about, object, digest_before";
+const REQUEST: &str = "application, seq, id, hash, prev_hash, occurred_at, last_at, actor, address, method, path, \
+     about_namespace, about, status, stream, count, request_id";
 
 /// How a request is called among events.
 const KIND: &str = "request";
@@ -56,8 +57,25 @@ impl AuditFilter {
         self.kind.as_deref().map_or(self.requests == Shown::Yes, |kind| kind == KIND)
     }
 
-    fn select(&self, of: &'static Table, sql: &str, namespace: &str) -> Select {
-        let mut select = Select::new(sql, [namespace.into()]);
+    /// The index in which all that matches lies together, in order.
+    fn index(&self, of: &'static Table) -> &'static str {
+        let of_events = of.name == EVENTS.name;
+        match (&self.application, &self.actor, self.kind.as_ref().filter(|_| of_events)) {
+            (Some(_), _, _) if of_events => "events_by_application",
+            (Some(_), _, _) => "requests_by_application",
+            (None, Some(_), Some(_)) => "events_by_actor_and_type",
+            (None, Some(_), None) if of_events => "events_by_actor",
+            (None, Some(_), None) => "requests_by_actor",
+            (None, None, Some(_)) => "events_by_type",
+            (None, None, None) if of_events => "events_by_time",
+            (None, None, None) => "requests_by_time",
+        }
+    }
+
+    fn select(&self, of: &'static Table, columns: &str, dialect: Dialect, namespace: &str) -> Select {
+        let (name, by_index) = (of.name, dialect.by_index(self.index(of)));
+        let sql = format!("SELECT {columns} FROM {name}{by_index} WHERE namespace = ?");
+        let mut select = Select::new(&sql, [namespace.into()]);
         let kind = self.kind.as_ref().filter(|_| of.name == EVENTS.name);
         let columns = [("about", self.application.as_ref()), ("actor", self.actor.as_ref()), ("transition", kind)];
         for (column, value) in columns.into_iter().filter_map(|(column, value)| Some((column, value?))) {
@@ -83,11 +101,11 @@ impl Viewport {
         let mut events = Vec::new();
         let mut lease = database.lease().await?;
         if filter.wants_events() {
-            let select = filter.select(&EVENTS, EVENT, namespace).page(&NEWEST_FIRST, request)?;
+            let select = filter.select(&EVENTS, EVENT, database.dialect, namespace).page(&NEWEST_FIRST, request)?;
             events.extend(select.fetch_as(database, &mut lease, |row| event(row, own)).await?);
         }
         if filter.wants_requests() {
-            let select = filter.select(&REQUESTS, REQUEST, namespace).page(&NEWEST_FIRST, request)?;
+            let select = filter.select(&REQUESTS, REQUEST, database.dialect, namespace).page(&NEWEST_FIRST, request)?;
             events.extend(select.fetch_as(database, &mut lease, |row| asked(row, own)).await?);
         }
         lease.done();
@@ -177,15 +195,21 @@ mod tests {
             (filter(None, None, None), "by_time", "namespace=?"),
             (filter(None, Some("maria"), None), "by_actor", "namespace=? AND actor=?"),
             (filter(None, None, Some("stored")), "by_type", "namespace=? AND transition=?"),
+            (
+                filter(None, Some("maria"), Some("stored")),
+                "by_actor_and_type",
+                "namespace=? AND actor=? AND transition=?",
+            ),
             (filter(Some("web"), None, None), "by_application", "namespace=? AND about=?"),
         ] {
             let position = ["2026-01-01", "web", "7"].map(str::to_owned);
             let (condition, values) = NEWEST_FIRST.beyond(&position);
-            for (table, sql) in [(&EVENTS, EVENT), (&REQUESTS, REQUEST)] {
-                if index == "by_type" && table.name == REQUESTS.name {
+            for (table, columns) in [(&EVENTS, EVENT), (&REQUESTS, REQUEST)] {
+                if filter.kind.is_some() && table.name == REQUESTS.name {
                     continue;
                 }
-                let select = filter.select(table, sql, "shop").and(&condition, values.iter().cloned().map(Into::into));
+                let select = filter.select(table, columns, Dialect::Sqlite, "shop");
+                let select = select.and(&condition, values.iter().cloned().map(Into::into));
                 let select = select.page(&NEWEST_FIRST, &PageRequest::default()).unwrap();
                 let plan = select.plan(&viewport.database).await;
                 let enters = format!("{}_{index} ({equal} AND occurred_at<?", table.name);

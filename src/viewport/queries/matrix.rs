@@ -8,24 +8,26 @@ use crate::{
     viewport::{
         Viewport,
         answers::{Application, ApplicationEnvironment, Page, Standing},
+        database::Dialect,
         error::ViewportError,
         paging::{Direction, Order, PageRequest},
     },
 };
 
 /// The page's applications. They are chosen before anything is joined to them, so that a page costs what it shows.
-const APPLICATIONS: &str = "SELECT namespace, application, last_version FROM applications WHERE namespace = ?";
+const APPLICATIONS: &str = "SELECT namespace, application FROM applications WHERE namespace = ?";
 
 const BY_NAME: Order = Order(&[("application", Direction::Up)]);
 
-const COLUMNS: &str = "a.application AS application, a.last_version AS last_version, r.owner AS owner, \
+const COLUMNS: &str = "a.application AS application, l.last_version AS last_version, r.owner AS owner, \
      e.environment AS environment, e.version AS selected, e.artifact AS artifact, \
      d.cluster_namespace AS cluster_namespace, d.cluster_name AS cluster_name, d.cluster_uid AS cluster_uid, \
      d.version AS version, d.state AS state, d.since AS since";
 
 /// A place that was cleaned up is no longer one; a cluster that was lost is told.
-const JOINS: &str = "LEFT JOIN releases r ON r.namespace = a.namespace AND r.application = a.application \
-     AND r.version = a.last_version \
+const JOINS: &str = "LEFT JOIN applications l ON l.namespace = a.namespace AND l.application = a.application \
+     LEFT JOIN releases r ON r.namespace = a.namespace AND r.application = a.application \
+     AND r.version = l.last_version \
      LEFT JOIN environments e ON e.namespace = a.namespace AND e.application = a.application \
      AND e.removed_at IS NULL \
      LEFT JOIN deployments d ON d.namespace = e.namespace AND d.application = e.application \
@@ -36,16 +38,25 @@ const IN_ORDER: &str = "a.application, e.environment, d.cluster_namespace, d.clu
 /// What escapes what would stand for anything.
 const ESCAPE: char = '!';
 
+/// Which part of the matrix; all of it where nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MatrixFilter {
+    /// Applications whose names contain this.
+    pub search: Option<String>,
+    /// Applications that are in this environment, and of them no other environment.
+    pub environment: Option<String>,
+}
+
 impl Viewport {
-    /// The applications of a namespace, those whose name contains `search`, where something is searched for.
+    /// The applications of a namespace, and which version of them is where.
     pub async fn matrix(
         &self,
         namespace: &str,
-        search: Option<&str>,
+        filter: &MatrixFilter,
         request: &PageRequest,
     ) -> Result<Page<Application>, ViewportError> {
-        let select = select(namespace, search, request)?;
         let database = &self.database;
+        let select = select(database.dialect, namespace, filter, request)?;
         let mut lease = database.lease().await?;
         let rows = select.fetch_as(database, &mut lease, read).await?;
         lease.done();
@@ -53,14 +64,38 @@ impl Viewport {
     }
 }
 
-fn select(namespace: &str, search: Option<&str>, request: &PageRequest) -> Result<Select, ViewportError> {
-    let mut applications = Select::new(APPLICATIONS, [namespace.into()]);
-    if let Some(search) = search {
+fn select(
+    dialect: Dialect,
+    namespace: &str,
+    filter: &MatrixFilter,
+    request: &PageRequest,
+) -> Result<Select, ViewportError> {
+    let mut applications = match &filter.environment {
+        Some(environment) => in_environment(dialect, namespace, environment),
+        None => Select::new(APPLICATIONS, [namespace.into()]),
+    };
+    if let Some(search) = &filter.search {
         let condition = format!("application LIKE ? ESCAPE '{ESCAPE}'");
         applications = applications.and(&condition, [containing(search).into()]);
     }
     let Select { sql, values } = applications.page(&BY_NAME, request)?;
-    Ok(Select { sql: format!("SELECT {COLUMNS} FROM ({sql}) a {JOINS} ORDER BY {IN_ORDER}"), values })
+    let shown = Select { sql: format!("SELECT {COLUMNS} FROM ({sql}) a {JOINS} WHERE 1 = 1"), values };
+    let mut shown = match &filter.environment {
+        Some(environment) => shown.and("e.environment = ?", [environment.as_str().into()]),
+        None => shown,
+    };
+    shown.sql.push_str(&format!(" ORDER BY {IN_ORDER}"));
+    Ok(shown)
+}
+
+/// The applications that are in an environment.
+fn in_environment(dialect: Dialect, namespace: &str, environment: &str) -> Select {
+    let by_name = dialect.by_index("environments_by_name");
+    let all = format!(
+        "SELECT namespace, application FROM environments{by_name} WHERE namespace = ? AND environment = ? \
+         AND removed_at IS NULL"
+    );
+    Select::new(&all, [namespace.into(), environment.into()])
 }
 
 /// What LIKE takes for "this is in it". Names are in lower case.
@@ -177,10 +212,22 @@ mod tests {
         let request = PageRequest::default();
         let later = request.page(vec!["web"; 51], |name| vec![(*name).to_owned()]).next;
         let request = PageRequest { after: later, ..request };
-        for search in [None, Some("web")] {
-            let plan = select("shop", search, &request).unwrap().plan(&viewport.database).await;
+        let of = |search: Option<&str>, environment: Option<&str>| MatrixFilter {
+            search: search.map(str::to_owned),
+            environment: environment.map(str::to_owned),
+        };
+        for filter in [of(None, None), of(Some("web"), None), of(None, Some("prod")), of(Some("web"), Some("prod"))] {
+            let plan = select(Dialect::Sqlite, "shop", &filter, &request).unwrap().plan(&viewport.database).await;
+            let chosen = match filter.environment {
+                Some(_) => "environments_by_name (namespace=? AND environment=? AND application>?)",
+                None => {
+                    "SEARCH applications USING COVERING INDEX sqlite_autoindex_applications_1 \
+                     (namespace=? AND application>?)"
+                }
+            };
             for enters in [
-                "SEARCH applications USING INDEX sqlite_autoindex_applications_1 (namespace=? AND application>?)",
+                chosen,
+                "SEARCH l USING INDEX sqlite_autoindex_applications_1 (namespace=? AND application=?)",
                 "SEARCH e USING INDEX",
                 "SEARCH d USING INDEX",
                 "SEARCH r USING INDEX sqlite_autoindex_releases_1 (namespace=? AND application=? AND version=?)",

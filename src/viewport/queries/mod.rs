@@ -6,10 +6,12 @@ mod environments;
 mod images;
 mod lifecycle;
 mod matrix;
+mod reports;
 mod uploads;
 
 pub use audit::{AuditFilter, Shown};
 pub use deployments::Clusters;
+pub use matrix::MatrixFilter;
 
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@ use orbit_plane::{
     chart_store::{AnsweredRequest, Event, Fact, Spec, SpecChange, changes_of, requests_of},
     digest::Digest,
     release::{ApplicationKey, ClusterRef},
-    viewport::{AuditEvent, AuditFilter, Clusters, Deployment, Page, PageRequest, Shown},
+    viewport::{AuditEvent, AuditFilter, Clusters, Deployment, MatrixFilter, Page, PageRequest, Shown},
 };
 use pretty_assertions::assert_eq;
 
@@ -264,7 +264,11 @@ pub async fn which_version_is_where(under: Under) {
     }
     under.record(&ApplicationKey::new("other", "web"), released("9.0.0", "theirs")).await;
     under.catch_up().await;
-    let matrix = under.viewport.matrix("shop", Some("web"), &first()).await.unwrap();
+    let of = |search: Option<&str>, environment: Option<&str>| MatrixFilter {
+        search: search.map(str::to_owned),
+        environment: environment.map(str::to_owned),
+    };
+    let matrix = under.viewport.matrix("shop", &of(Some("web"), None), &first()).await.unwrap();
     let [web] = &matrix.items[..] else { panic!("{matrix:?}") };
     assert_eq!((web.latest.as_deref(), web.owner.as_deref()), (Some("1.6.0"), None), "its owner was never said");
     let said: Vec<String> = web
@@ -282,7 +286,7 @@ pub async fn which_version_is_where(under: Under) {
     assert_eq!(said, ["dev 1.5.0: ", "prod 1.4.0: eu-1 1.4.0 healthy, us-1 1.5.0 lost"]);
 
     let names = async |search: Option<&str>| {
-        let found = under.viewport.matrix("shop", search, &first()).await.unwrap();
+        let found = under.viewport.matrix("shop", &of(search, None), &first()).await.unwrap();
         found.items.into_iter().map(|one| one.application).collect::<Vec<_>>()
     };
     assert_eq!(names(None).await, ["100%", "api", "we_b", "web", "worker"]);
@@ -298,7 +302,7 @@ pub async fn which_version_is_where(under: Under) {
     // A page is of applications, however many places each has.
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let page = under.viewport.matrix("shop", None, &PageRequest { limit: 2, after }).await.unwrap();
+        let page = under.viewport.matrix("shop", &of(None, None), &PageRequest { limit: 2, after }).await.unwrap();
         assert!(page.items.len() <= 2);
         all.extend(page.items.into_iter().map(|one| one.application));
         after = page.next;
@@ -307,7 +311,13 @@ pub async fn which_version_is_where(under: Under) {
         }
     }
     assert_eq!(all, ["100%", "api", "we_b", "web", "worker"]);
-    assert_eq!(under.viewport.matrix("nowhere", None, &first()).await.unwrap().items, []);
+    assert_eq!(under.viewport.matrix("nowhere", &of(None, None), &first()).await.unwrap().items, []);
+    // Of an environment: who is in it, and nothing else of them.
+    let prod = under.viewport.matrix("shop", &of(Some("w"), Some("prod")), &first()).await.unwrap();
+    let [web] = &prod.items[..] else { panic!("{prod:?}") };
+    let environments: Vec<_> = web.environments.iter().map(|one| one.environment.as_str()).collect();
+    assert_eq!((web.application.as_str(), environments), ("web", vec!["prod"]));
+    assert_eq!(under.viewport.matrix("shop", &of(None, Some("moon")), &first()).await.unwrap().items, []);
 }
 
 pub async fn who_did_what(under: Under) {
@@ -449,9 +459,9 @@ pub async fn who_asked_for_what_and_changed_which_spec(under: Under) {
     let of_none = all("", &of(None, None, None, Shown::Yes)).await;
     assert_eq!((of_none.len(), of_none[0].namespace.as_deref()), (1, Some("nowhere")));
     assert_eq!(all("nowhere", &of(None, None, None, Shown::Yes)).await, []);
-    let matrix = under.viewport.matrix("shop", None, &first()).await.unwrap();
+    let matrix = under.viewport.matrix("shop", &MatrixFilter::default(), &first()).await.unwrap();
     assert_eq!(matrix.items.into_iter().map(|one| one.application).collect::<Vec<_>>(), ["web"]);
-    assert_eq!(under.viewport.matrix("", None, &first()).await.unwrap().items, []);
+    assert_eq!(under.viewport.matrix("", &MatrixFilter::default(), &first()).await.unwrap().items, []);
     // A page is as long as it is asked to be, whatever it is of.
     let (every, four) = (of(None, None, None, Shown::Yes), PageRequest { limit: 4, after: None });
     assert_eq!(under.viewport.audit("shop", &every, &four).await.unwrap().items.len(), 4);

@@ -267,7 +267,9 @@ pub async fn an_older_schema_is_brought_up_to_date(under: Under) {
         Some(_) => include_str!("../../../migrations/viewport/mysql/0014_deployments.sql"),
         None => include_str!("../../../migrations/viewport/sqlite/0014_deployments.sql"),
     };
-    let undo = ["DROP TABLE requests", "DROP TABLE deployment_images", "DROP TABLE deployments", before];
+    let later = ["requests", "deployment_images", "milestones", "arrivals", "health", "deployments"];
+    let drops = later.map(|table| format!("DROP TABLE {table}"));
+    let undo: Vec<&str> = drops.iter().map(String::as_str).chain([before]).collect();
     under.tamper(&undo).await;
     under.tamper(&["DELETE FROM _sqlx_migrations WHERE version > 15", "UPDATE planes SET projection = 2"]).await;
     let newer = under.another();
@@ -285,6 +287,9 @@ pub async fn tampering_is_found(under: Under) {
         ("DELETE FROM events WHERE seq = 3", "in events"),
         ("UPDATE deployments SET state = 'healthy' WHERE state = 'rolledBack'", "in deployments"),
         ("DELETE FROM deployment_images WHERE attempt = 3", "in deployment_images"),
+        ("DELETE FROM milestones WHERE state = 'failed'", "in milestones"),
+        ("UPDATE arrivals SET healthy_at = '2026' WHERE version = '1.4.0'", "in arrivals"),
+        ("DELETE FROM health WHERE state = 'degraded'", "in health"),
         ("INSERT INTO release_environments VALUES ('shop', 'web', '1.4.0', 'moon')", "in release_environments"),
         ("INSERT INTO applications VALUES ('shop', 'ghost', NULL, NULL, NULL)", "is of no journal"),
         ("UPDATE cursors SET seq = 4", "is at event 4"),

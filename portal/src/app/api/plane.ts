@@ -12,6 +12,8 @@ import {
   ObjectList,
   Page,
   Plural,
+  Report,
+  ReportPeriodName,
   Session,
   SignInMethod,
 } from './types';
@@ -21,6 +23,15 @@ export interface AuditFilter {
   actor?: string;
   type?: string;
   requests?: boolean;
+}
+
+/** What to report on: days are in UTC, the last one included. */
+export interface ReportQuestion {
+  application?: string;
+  environment?: string;
+  from: string;
+  to: string;
+  period: ReportPeriodName;
 }
 
 /** Every question that the portal asks the plane. */
@@ -104,6 +115,16 @@ export class Plane {
   /** Where all events that match are to be had as a file. */
   auditExport(ns: string, filter: AuditFilter, format: 'jsonl' | 'csv'): string {
     return `${of(ns)}/audit${queryString({ ...filter, format })}`;
+  }
+
+  async report(namespace: string, query: ReportQuestion, signal?: AbortSignal): Promise<Report> {
+    const params = { path: { namespace }, query };
+    return answered(await this.api.GET('/api/v1/namespaces/{namespace}/reports', { params, signal })).data;
+  }
+
+  /** Where a report is to be had. */
+  reportUrl(ns: string, question: ReportQuestion): string {
+    return `${of(ns)}/reports${queryString({ ...question })}`;
   }
 
   async chart(namespace: string, application: string, version: string, signal?: AbortSignal): Promise<ChartFiles> {

@@ -323,6 +323,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/namespaces/{namespace}/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How deliveries go over time
+         * @description The four measures of DORA: deployment frequency, lead time for changes, change failure rate and time to recover, of the days that are asked for, of as many before them, and day by day or week by week.
+         */
+        get: operations["getReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/namespaces/{namespace}/uploads": {
         parameters: {
             query?: never;
@@ -1124,6 +1144,46 @@ export interface components {
         };
         /** @description What is done when a delivery does not become healthy in time. */
         FailurePolicy: "Hold" | "Rollback";
+        /** @description The measures of some days. */
+        Figures: {
+            /**
+             * Format: int64
+             * @description The same, with those that failed without ever having been applied: what the failures are a part of.
+             */
+            attempts: number;
+            /**
+             * Format: int64
+             * @description Deployments that a cluster took, those that only went back not among them.
+             */
+            deployments: number;
+            /**
+             * Format: double
+             * @description Failures by attempts, from 0 to 1; none where there were none.
+             */
+            failureRate?: number;
+            /**
+             * Format: int64
+             * @description Of these: those that failed, were rolled back or degraded within 24 h of being applied.
+             */
+            failures: number;
+            /**
+             * Format: int64
+             * @description How often an environment failed or degraded in a cluster.
+             */
+            incidents: number;
+            /** @description From the time a version was stored until it was first healthy in an environment; none where none was. */
+            leadTime?: components["schemas"]["LeadTime"];
+            /**
+             * Format: int64
+             * @description How often it was healthy again, up to now.
+             */
+            recovered: number;
+            /**
+             * Format: int64
+             * @description The median of how long that took, in seconds; none where nothing recovered.
+             */
+            secondsToRecover?: number;
+        };
         /** @description How to send events. */
         Format: "json" | "jsonl" | "csv";
         /** @description A chart generated from a stored release. */
@@ -1405,6 +1465,24 @@ export interface components {
             /** @description In both. */
             shared: components["schemas"]["Layer"][];
         };
+        /** @description How long versions took to an environment. */
+        LeadTime: {
+            /**
+             * Format: int64
+             * @description How many were healthy there for the first time.
+             */
+            arrivals: number;
+            /**
+             * Format: int64
+             * @description The median, in seconds.
+             */
+            medianSeconds: number;
+            /**
+             * Format: int64
+             * @description What nine of ten kept within, in seconds.
+             */
+            p90Seconds: number;
+        };
         /** @description The history of an application, and where it stands. */
         Lifecycle: {
             /** @description The application. */
@@ -1665,6 +1743,8 @@ export interface components {
             /** @description API version. */
             version?: string;
         };
+        /** @description What a report is divided into. */
+        Period: "day" | "week";
         /** @description A user. */
         Person: {
             /** @description The groups. */
@@ -1840,6 +1920,28 @@ export interface components {
             count: number;
             /** @description Name of the workload. */
             name: string;
+        };
+        /** @description How deliveries went: the four measures of DORA. */
+        Report: {
+            /** @description As many days, right before. */
+            before: components["schemas"]["Figures"];
+            /** @description The first day, in UTC. */
+            from: string;
+            /** @description Day by day or week by week. */
+            periods: components["schemas"]["ReportPeriod"][];
+            /** @description The last day, included. */
+            to: string;
+            /** @description All of these days. */
+            total: components["schemas"]["Figures"];
+        };
+        /** @description A part of a report's days. */
+        ReportPeriod: {
+            /** @description How deliveries went then. */
+            figures: components["schemas"]["Figures"];
+            /** @description Its first day. */
+            from: string;
+            /** @description Its last day, included. */
+            to: string;
         };
         /** @description What is required of one label. */
         Requirement: {
@@ -2123,6 +2225,8 @@ export interface operations {
             query?: {
                 /** @description `continue` of the page before. */
                 continue?: string;
+                /** @description Those that are in this environment; no other one is shown then. */
+                environment?: string;
                 /** @description How many at most: 1 to 200, else 50. */
                 limit?: number;
                 /** @description Part of their names. */
@@ -2799,6 +2903,44 @@ export interface operations {
             /** @description It is not there: the release or the environment is unknown, or nothing is made of it yet */
             404: components["responses"]["Problem"];
             /** @description A store does not answer */
+            503: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getReport: {
+        parameters: {
+            query?: {
+                /** @description One application; else all of them. */
+                application?: string;
+                /** @description One environment; else all of them. */
+                environment?: string;
+                /** @description The first day, in UTC, as in `2026-01-31`; else the one 29 days before `to`. */
+                from?: string;
+                /** @description What it is divided into: `day`, or `week`, which begins on Monday. */
+                period?: components["schemas"]["Period"];
+                /** @description The last day, included; else today. At most 92 days are reported on. */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The measures */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description One may not get imageuploads in this namespace */
+            403: components["responses"]["Problem"];
+            /** @description The Viewport does not answer */
             503: components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };

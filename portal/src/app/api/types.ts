@@ -90,3 +90,9 @@ export type Workload = Written<Schemas['Workload']>;
 export type Probes = Written<Schemas['Probes']>;
 export type Probe = Written<Schemas['Probe']>;
 export type Quantities = Written<Schemas['Quantities']>;
+
+export type Report = Schemas['Report'];
+export type ReportPeriod = Schemas['ReportPeriod'];
+export type ReportPeriodName = Schemas['Period'];
+export type Figures = Schemas['Figures'];
+export type LeadTime = Schemas['LeadTime'];

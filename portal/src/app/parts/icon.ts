@@ -6,6 +6,7 @@ const PATHS = {
   upload: 'M12 16V5M7.5 9.5 12 5l4.5 4.5M5 19h14',
   cluster: 'M12 3.5 19.5 8v8L12 20.5 4.5 16V8zM12 12l7.5-4M12 12v8.5M12 12 4.5 8',
   audit: 'M7 4h10v16H7zM10 9h4M10 12.5h4M10 16h2.5',
+  reports: 'M4 20h16M7 17v-5M12 17V6M17 17v-8',
   down: 'M7 10l5 5 5-5',
   right: 'M10 7l5 5-5 5',
   left: 'M14 7l-5 5 5 5',

@@ -41,6 +41,7 @@ export class Shell {
     },
     { path: 'upload', icon: 'upload', label: 'Upload', pages: ['upload', 'imageuploads'] },
     { path: 'clusters', icon: 'cluster', label: 'Clusters', pages: ['clusters', 'ephemeralclusters', 'deliveries'] },
+    { path: 'reports', icon: 'reports', label: 'Reports', pages: ['reports'] },
     { path: 'audit', icon: 'audit', label: 'Audit', pages: ['audit'] },
   ] as const;
   private readonly router = inject(Router);
