@@ -10,7 +10,7 @@ import {
   ObjectList,
   Page,
   Report,
-  ReportPeriodName,
+  Period,
   Session,
   SignInMethod,
 } from './types';
@@ -28,7 +28,7 @@ export interface ReportQuestion {
   environment?: string;
   from: string;
   to: string;
-  period: ReportPeriodName;
+  period: Period;
 }
 
 /** Every question that the portal asks the plane. */

@@ -284,7 +284,7 @@ export type EphemeralCluster = KubernetesObject<
 
 // Reports.
 
-export type ReportPeriodName = 'day' | 'week';
+export type Period = 'day' | 'week';
 
 /** From the time a version was stored until it was first healthy in an environment. */
 export interface LeadTime {
