@@ -280,9 +280,11 @@ fn what_a_newer_program_says_is_history_and_nothing_else() {
     let tables: Vec<_> = project(event)
         .iter()
         .map(|change| match change {
-            Change::Add(table, _) | Change::Put(table, _) | Change::Set(table, _) | Change::Remove(table, _) => {
-                table.name
-            }
+            Change::Add(table, _)
+            | Change::Put(table, _)
+            | Change::Keep(table, _)
+            | Change::Set(table, _)
+            | Change::Remove(table, _) => table.name,
         })
         .collect();
     assert_eq!(tables, ["applications", "events"]);
@@ -304,6 +306,7 @@ fn the_same_event_becomes_the_same_changes_of_its_own_application() {
         for change in project(&event) {
             let (Change::Add(table, values)
             | Change::Put(table, values)
+            | Change::Keep(table, values)
             | Change::Set(table, values)
             | Change::Remove(table, values)) = change;
             assert_eq!(values[..2], [("namespace", "shop".into()), ("application", "web".into())], "{}", table.name);
