@@ -12,7 +12,7 @@ use crate::{
     release::{ApplicationKey, ClusterRef, ImagePlatform},
     viewport::{
         change::Rows,
-        schema::{DEPLOYMENT_IMAGES, DEPLOYMENTS, TABLES},
+        schema::{ARRIVALS, DEPLOYMENT_IMAGES, DEPLOYMENTS, HEALTH, MILESTONES, TABLES},
     },
 };
 
@@ -224,6 +224,22 @@ fn a_cluster_that_comes_back_takes_its_end_back() {
     assert_eq!(now(&facts), ["lost", "1", "0", "2026-01-02T03:04:07.000Z"]);
     facts.push(deployed("1.0.0", Healthy, 1, None));
     assert_eq!(now(&facts), ["healthy", "1", "1", "-"]);
+}
+
+#[test]
+fn reports_know_when_things_first_were_and_how_health_went() {
+    use DeploymentState::{Applied, Degraded, Healthy, Requested};
+    let states = [Requested, Applied, Healthy, Degraded, Healthy, Applied];
+    let rows = rows(states.map(|state| deployed("1.0.0", state, 1, None)));
+    assert_eq!(
+        columns(&rows, &MILESTONES, &["attempt", "state", "reached_at"]),
+        [["1", "applied", "2026-01-02T03:04:07.000Z"], ["1", "degraded", "2026-01-02T03:04:09.000Z"]]
+    );
+    assert_eq!(
+        columns(&rows, &ARRIVALS, &["environment", "version", "healthy_at"]),
+        [["prod", "1.0.0", "2026-01-02T03:04:08.000Z"]]
+    );
+    assert_eq!(columns(&rows, &HEALTH, &["seq", "state"]), [["3", "healthy"], ["4", "degraded"], ["5", "healthy"]]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ import {
   Page,
   Plural,
   Report,
-  ReportPeriodName,
+  Period,
   Session,
   SignInMethod,
 } from './types';
@@ -31,7 +31,7 @@ export interface ReportQuestion {
   environment?: string;
   from: string;
   to: string;
-  period: ReportPeriodName;
+  period: Period;
 }
 
 /** Every question that the portal asks the plane. */

@@ -93,6 +93,6 @@ export type Quantities = Written<Schemas['Quantities']>;
 
 export type Report = Schemas['Report'];
 export type ReportPeriod = Schemas['ReportPeriod'];
-export type ReportPeriodName = Schemas['Period'];
+export type Period = Schemas['Period'];
 export type Figures = Schemas['Figures'];
 export type LeadTime = Schemas['LeadTime'];

@@ -79,7 +79,7 @@ const ROOM = 4;
         </div>
       </details>
     } @else {
-      <p class="none quiet">Nothing in these days</p>
+      <p class="none quiet">Nothing to draw in these days</p>
     }
   `,
   styles: `
@@ -139,7 +139,7 @@ const ROOM = 4;
       stroke-linecap: round;
     }
     .second {
-      stroke: var(--busy);
+      stroke: var(--code-word);
       stroke-dasharray: 5 4;
     }
     .dots.second {
@@ -160,7 +160,7 @@ const ROOM = 4;
         border-top: 2px solid var(--accent);
       }
       i.second {
-        border-top: 2px dashed var(--busy);
+        border-top: 2px dashed var(--code-word);
       }
     }
     details {
@@ -184,7 +184,7 @@ const ROOM = 4;
     .none {
       display: grid;
       place-items: center;
-      height: 9rem;
+      height: 4rem;
       margin: 0;
     }
   `,
