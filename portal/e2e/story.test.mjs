@@ -128,6 +128,12 @@ describe('the portal', { concurrency: false }, () => {
     assert.match(page.url(), /search=nothing-like-it/);
     await page.getByRole('button', { name: 'Show all' }).click();
     await row.waitFor();
+    await page.getByRole('link', { name: 'prod: show only this environment' }).click();
+    await page.waitForURL(/environment=prod/);
+    await page.getByRole('columnheader', { name: /^dev/ }).waitFor({ state: 'detached' });
+    await judge(page, 'applications-of-environment');
+    await page.getByRole('link', { name: /^Only prod/ }).click();
+    await page.getByRole('columnheader', { name: /^dev/ }).waitFor();
   });
 
   it('edits an overlay: what it changes is seen first, and nothing of others is overwritten', async () => {

@@ -62,7 +62,7 @@ export class Plane {
 
   async applications(
     namespace: string,
-    query: { search?: string; limit?: number; continue?: string },
+    query: { search?: string; environment?: string; limit?: number; continue?: string },
     signal?: AbortSignal,
   ): Promise<Page<MatrixRow>> {
     const path = { namespace };

@@ -11,12 +11,21 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 describe('Matrix', () => {
   let answer: () => Promise<Page<MatrixRow>>;
+  let asked: object;
 
   function show(inputs: Record<string, string> = {}): ComponentFixture<Matrix> {
     TestBed.configureTestingModule({
       providers: [
         provideRouter([]),
-        { provide: Plane, useValue: { applications: () => answer() } },
+        {
+          provide: Plane,
+          useValue: {
+            applications: (_: string, query: object) => {
+              asked = query;
+              return answer();
+            },
+          },
+        },
         { provide: Live, useValue: { changes: new Subject() } },
       ],
     });
@@ -49,6 +58,15 @@ describe('Matrix', () => {
   it('does not take a search without a match for an empty namespace', async () => {
     answer = async () => ({ items: [] });
     expect(await text(show({ search: 'wbe' }))).toContain('No application is called like “wbe”');
+  });
+
+  it('asks for one environment where only that is meant, and says how to see all', async () => {
+    answer = async () => ({ items: [] });
+    const fixture = show({ environment: 'prod' });
+    expect(await text(fixture)).toContain('No application is in prod');
+    expect(asked).toMatchObject({ environment: 'prod' });
+    const links = [...(fixture.nativeElement as HTMLElement).querySelectorAll('a')];
+    expect(links.map((link) => link.textContent?.trim())).toContain('Show all');
   });
 
   it('shows versions and how they are, with the way to each and to the next page', async () => {

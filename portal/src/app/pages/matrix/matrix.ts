@@ -27,6 +27,8 @@ const TYPING = 200;
 export class Matrix {
   readonly ns = input.required<string>();
   readonly search = input<string>();
+  /** Only applications that are in this environment, and nothing but that of them. */
+  readonly environment = input<string>();
   readonly after = input<string>();
 
   private readonly plane = inject(Plane);
@@ -35,9 +37,9 @@ export class Matrix {
   private typing?: ReturnType<typeof setTimeout>;
 
   protected readonly page = liveQuery({
-    params: () => ({ ns: this.ns(), search: this.search() ?? '', after: this.after() }),
-    load: ({ ns, search, after }, abort) =>
-      this.plane.applications(ns, { search, continue: after, limit: PAGE }, abort),
+    params: () => ({ ns: this.ns(), search: this.search(), environment: this.environment(), after: this.after() }),
+    load: ({ ns, search, environment, after }, abort) =>
+      this.plane.applications(ns, { search, environment, continue: after, limit: PAGE }, abort),
     staleBy: () => true,
   });
   /** What was shown last stays until another page is here: a table that goes and comes back at each letter is no help. */
