@@ -98,7 +98,7 @@ describe('the portal', { concurrency: false }, () => {
         downloadThroughput: -1,
         uploadThroughput,
       });
-    await slowly(250_000);
+    await slowly(150_000);
     await page.getByRole('button', { name: 'Upload', exact: true }).click();
     await card('1.0.0').getByText('left').waitFor();
     await judge(page, 'upload-sending');
