@@ -138,6 +138,9 @@ impl OidcSettings {
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
             .timeout(Duration::from_secs(10))
+            // A connection of its own for each question: one that was kept may be closed by the provider just as a code is
+            // sent over it, and a code is good once.
+            .pool_max_idle_per_host(0)
             .redirect(reqwest::redirect::Policy::none());
         let client = Trust::of_file(self.ca_file.as_deref())?.client(client)?;
         Ok(Some(Provider::new(settings, client).context("--oidc-issuer")?))
