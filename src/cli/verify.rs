@@ -1,5 +1,7 @@
 //! `orbit verify`.
 
+use std::time::Duration;
+
 use anyhow::{Context, bail};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
@@ -11,6 +13,9 @@ use crate::{
     verify::{verify_cluster, verify_stores},
     viewport,
 };
+
+/// How long a Viewport that is behind may stand still before it is said to.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Check that every journal is whole, that Chart Store and Viewport are what the journals say, and that the Image Harbor
 /// holds what they refer to
@@ -44,7 +49,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         }
         findings.extend(verify_cluster(&client, args.namespace.as_deref(), &store, harbor.as_ref()).await?);
     }
-    let of_viewport = viewport::verify(&store, &viewport::open(&args.stores)?).await;
+    let of_viewport = viewport::verify(&store, &viewport::open(&args.stores)?, PATIENCE).await;
     findings.extend(of_viewport.as_ref().map(Vec::clone).unwrap_or_default());
     for finding in &findings {
         println!("{}: {}", finding.subject, finding.problem);

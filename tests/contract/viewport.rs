@@ -9,7 +9,7 @@ mod killed;
 mod reports;
 mod story;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use orbit_plane::{
     chart_store::{ChartStore, Entry, Fact, SqliteTable},
@@ -59,7 +59,7 @@ impl Under {
     }
 
     pub async fn assert_faithful(&self) {
-        assert_eq!(viewport::verify(&self.store, &self.viewport).await.unwrap(), []);
+        assert_eq!(viewport::verify(&self.store, &self.viewport, Duration::ZERO).await.unwrap(), []);
     }
 
     /// A connection past the Viewport.
@@ -135,6 +135,7 @@ contract!(
     faithful::an_older_projection_is_made_anew_and_a_newer_one_left_alone,
     faithful::an_older_schema_is_brought_up_to_date,
     faithful::tampering_is_found,
+    faithful::what_is_a_moment_behind_is_waited_for,
     faithful::another_planes_database_is_refused,
     faithful::the_first_uses_may_come_all_at_once,
     killed::a_process_killed_after_any_write_is_made_good_by_the_next,

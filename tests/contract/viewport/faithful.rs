@@ -84,7 +84,7 @@ pub async fn one_application_holds_up_no_other(under: Under) {
     assert_eq!((held, status.applications, status.events_behind), (vec!["b"], 4, Some(1)));
     let uploads = under.viewport.uploads("shop", Some("maria"), &PageRequest::default()).await.unwrap();
     assert_eq!(uploads.items.iter().filter(|upload| upload.version == "2.0.0").count(), 3);
-    let findings = viewport::verify(&under.store, &under.viewport).await.unwrap();
+    let findings = viewport::verify(&under.store, &under.viewport, Duration::ZERO).await.unwrap();
     assert!(!findings.is_empty() && findings.iter().all(|finding| finding.subject.contains("shop/b")), "{findings:?}");
     under.viewport.reset().await.unwrap();
     projector.catch_up().await.unwrap();
@@ -297,12 +297,23 @@ pub async fn tampering_is_found(under: Under) {
         ("DELETE FROM cursors", "is at event 0"),
     ] {
         under.tamper(&[statement]).await;
-        let findings = viewport::verify(&under.store, &under.viewport).await.unwrap();
+        let findings = viewport::verify(&under.store, &under.viewport, Duration::ZERO).await.unwrap();
         assert!(findings.iter().any(|finding| finding.problem.contains(problem)), "{statement}: {findings:?}");
         under.viewport.reset().await.unwrap();
         under.catch_up().await;
         under.assert_faithful().await;
     }
+}
+
+pub async fn what_is_a_moment_behind_is_waited_for(under: Under) {
+    for application in ["web", "api"] {
+        under.record(&ApplicationKey::new("shop", application), everything()).await;
+    }
+    let mut verifying = Box::pin(viewport::verify(&under.store, &under.viewport, Duration::from_secs(60)));
+    let early = timeout(Duration::from_secs(1), &mut verifying).await;
+    assert!(early.is_err(), "said before the controller had its time: {early:?}");
+    under.catch_up().await;
+    assert_eq!(verifying.await.unwrap(), []);
 }
 
 pub async fn another_planes_database_is_refused(under: Under) {

@@ -1,6 +1,6 @@
 //! A process that dies, by its own hand, right after any of its writes.
 
-use std::process::Output;
+use std::{process::Output, time::Duration};
 
 use orbit_plane::{release::ApplicationKey, settings::StoreSettings, viewport};
 use pretty_assertions::assert_eq;
@@ -39,7 +39,7 @@ pub async fn a_process_killed_after_any_write_is_made_good_by_the_next(under: Un
         assert!(said.contains("failpoint: dying"), "{said}");
         deaths += 1;
         // However far it came: nothing is half there, and what is there is right.
-        for finding in viewport::verify(&under.store, &under.viewport).await.unwrap() {
+        for finding in viewport::verify(&under.store, &under.viewport, Duration::ZERO).await.unwrap() {
             assert!(finding.problem.contains("is at event 0"), "after {deaths} writes: {finding:?}");
         }
     }
