@@ -35,8 +35,15 @@ let_into_portal() {
   kubectl --kubeconfig "$admin" create serviceaccount maria --namespace shop >/dev/null
   kubectl --kubeconfig "$admin" create rolebinding shop-developers --namespace shop --clusterrole orbit-developer \
     --serviceaccount shop:maria --group shop-developers >/dev/null
+  portal_token
 }
-portal_token() { kubectl --kubeconfig "$admin" create token maria --namespace shop --duration 168h; }
+
+# Her token, for the portal and for the commands that ask the plane: her kubeconfig has a client certificate.
+portal_token() {
+  (umask 077 && kubectl --kubeconfig "$admin" create token maria --namespace shop --duration 168h >"$state/token")
+  ORBIT_TOKEN=$(cat "$state/token")
+  export ORBIT_TOKEN
+}
 
 # Builds the image of a version with buildah, from the Dockerfile in app/, as the archive $state/web-VERSION.tar.
 build_image() {

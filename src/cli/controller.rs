@@ -42,7 +42,7 @@ use crate::{
     image_harbor::{self, ingest},
     listener::{self, Certificates},
     overlay::renderer::Renderer,
-    portal as http_api,
+    portal::Stores,
     registry::{
         self, Redirects, Registry,
         readers::{Place, Readers},
@@ -116,7 +116,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (completed, arrivals) = mpsc::channel(ARRIVALS);
     let projector = Projector::new(chart_store.clone(), viewport.clone());
     probes.metrics.get_or_init(|| context.metrics.registry(renderer.clone(), projector.status()));
-    let stores = http_api::Stores {
+    let stores = Stores {
         charts: chart_store.clone(),
         harbor: harbor.clone(),
         renderer: Some(renderer.clone()),
@@ -127,16 +127,21 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let requests = Requests::default();
     let (recorded, answered) = (requests::Writer::new(requests.clone(), charts), CancellationToken::new());
     let recorded = tokio::spawn(recorded.run(answered.clone()));
-    let portal = door.map(|door| {
-        let certificates = door.certificates(&client, &shutdown);
-        let (viewport, client, requests) = (viewport.clone(), client.clone(), requests.clone());
-        let surroundings = portal::Surroundings { viewport, stores, config, client, requests };
-        let (listener, portal) = door.open(surroundings, settings.namespace.clone(), shutdown.clone());
-        serve(listener, certificates, portal.router(registry.clone()))
-    });
+    let surroundings = portal::Surroundings {
+        public_url: context.installation.public_url.clone(),
+        viewport,
+        stores,
+        config,
+        client: client.clone(),
+        requests: requests.clone(),
+    };
+    let portal_certificates = door.as_ref().and_then(|door| door.certificates(&client, &shutdown));
+    let (portal, portal_listener) = portal::open(door, surroundings, settings.namespace.clone(), shutdown.clone());
+    let application =
+        portal_listener.map(|listener| serve(listener, portal_certificates, portal.router(registry.clone())));
     let api = registry::router(registry)
-        .merge(http_api::router(viewport.clone()))
-        .layer(middleware::from_fn_with_state(requests, requests::observe));
+        .layer(middleware::from_fn_with_state(requests, requests::observe))
+        .merge(portal.api());
     let api = serve(listener, certificates, api);
 
     let work = async {
@@ -146,8 +151,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             projector.run(shutdown.clone()),
         );
         api.await?;
-        if let Some(portal) = portal {
-            portal.await?;
+        if let Some(application) = application {
+            application.await?;
         }
         health.await?;
         anyhow::Ok(())

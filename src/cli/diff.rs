@@ -1,25 +1,15 @@
 //! `orbit diff`: what is different between two versions, two environments, or one of each.
 //!
-//! It reads the stores themselves, so it works where they can be reached, whether or not a controller runs.
+//! The plane compares them, as whoever the kubeconfig's user is.
 
 mod report;
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use super::{output, renderer};
-use crate::{
-    chart_store,
-    comparison::{Side, Sources},
-    image_harbor,
-    overlay::renderer::Renderer,
-    release::ApplicationKey,
-    settings::StoreSettings,
-};
-
-/// How long a chart may take to be rendered.
-const RENDER_TIMEOUT: Duration = Duration::from_secs(60);
+use super::{output, plane::PlaneArgs};
+use crate::comparison::Difference;
 
 /// Show what is different between two versions or environments: values, objects, and image configuration
 ///
@@ -31,24 +21,14 @@ pub struct Args {
     /// The application
     application: String,
     /// One side: a version or an environment
-    a: Side,
+    a: String,
     /// The other side
-    b: Side,
-    /// Namespace of the application
-    #[arg(long, short)]
-    namespace: String,
+    b: String,
     /// How to print it
     #[arg(long, short, value_enum, default_value_t = Format::Text)]
     output: Format,
-    /// The program that renders the charts of versions [default: orbit-renderer, beside this program or on the PATH;
-    /// where there is none, the charts' files are compared]
-    #[arg(long, env = "ORBIT_RENDERER", value_name = "FILE")]
-    renderer: Option<PathBuf>,
-    /// The Kubernetes version that the charts of versions are rendered for
-    #[arg(long, value_name = "VERSION", default_value = "1.36.0")]
-    kube_version: semver::Version,
     #[command(flatten)]
-    stores: StoreSettings,
+    plane: PlaneArgs,
 }
 
 /// How to print it.
@@ -64,17 +44,9 @@ enum Format {
 
 /// Runs it.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let charts = chart_store::open_existing(&args.stores).await?;
-    let harbor = image_harbor::open(&args.stores).await?;
-    let key = ApplicationKey::new(&args.namespace, &args.application);
-    // A renderer that was named has to be there, the usual one need not.
-    let program = match args.renderer.as_deref() {
-        named @ Some(_) => Some(renderer::program(named)?),
-        None => renderer::found(),
-    };
-    let renderer = program.map(|program| Arc::new(Renderer::new(program, 1, RENDER_TIMEOUT)));
-    let sources = Sources::new(charts, harbor, key, renderer, args.kube_version.to_string());
-    let difference = sources.compare(&args.a, &args.b).await?;
+    let plane = args.plane.find().await?;
+    let sides = [("from", Some(args.a)), ("to", Some(args.b))];
+    let difference: Difference = plane.get(&["applications", &args.application, "diff"], &sides).await?;
     let text = match args.output {
         Format::Text => report::of(&difference),
         Format::Json => serde_json::to_string_pretty(&difference)?,

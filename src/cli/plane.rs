@@ -1,4 +1,4 @@
-//! Where the plane's HTTP API is, and asking it.
+//! Where the plane's HTTP API is, and asking it as the user of the kubeconfig.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -7,10 +7,10 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use reqwest::{StatusCode, header};
 use serde::{Deserialize, de::DeserializeOwned};
-use url::Url;
+use url::{Host, Url};
 
 use super::{kubeconfig, trust::Trust};
-use crate::cause::carried;
+use crate::{cause::carried, registry::readers::Secret};
 
 /// Namespace of the ConfigMap that names the plane's address: everyone may read it.
 const NAMESPACE: &str = "kube-public";
@@ -23,6 +23,9 @@ pub struct PlaneArgs {
     /// Where the plane is [default: what ConfigMap kube-public/orbit-plane says]
     #[arg(long, env = "ORBIT_SERVER", value_name = "URL")]
     server: Option<Url>,
+    /// Kubernetes token that says who asks [default: the kubeconfig's; one with a client certificate has none]
+    #[arg(long, env = "ORBIT_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<String>,
     /// Certificates (PEM) to trust besides the system's
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -38,10 +41,10 @@ pub struct PlaneArgs {
 }
 
 /// A plane that was found.
-#[derive(Debug)]
 pub struct Plane {
     client: reqwest::Client,
     server: Url,
+    token: Secret,
     /// The namespace that is meant.
     pub namespace: String,
 }
@@ -55,10 +58,19 @@ struct Problem {
 impl PlaneArgs {
     /// The plane these arguments speak of. The API server is asked only for what they leave out.
     pub async fn find(self) -> anyhow::Result<Plane> {
-        let cluster = match (&self.server, &self.namespace) {
-            (Some(_), Some(_)) => None,
-            _ => Some(kubeconfig::connect(self.kubeconfig.as_deref(), self.context.as_deref()).await?.0),
+        let config = match (&self.server, &self.namespace, &self.token) {
+            (Some(_), Some(_), Some(_)) => None,
+            _ => Some(kubeconfig::config(self.kubeconfig.as_deref(), self.context.as_deref()).await?),
         };
+        let token = match (self.token, &config) {
+            (Some(token), _) => Some(Secret::new(token.trim())),
+            (None, Some(config)) => kubeconfig::token(config).await?,
+            (None, None) => None,
+        };
+        let token = token.context(
+            "the kubeconfig has no token to show to the plane (a client certificate does not leave the API server): pass --token, or set ORBIT_TOKEN, such as with kubectl create token NAME",
+        )?;
+        let cluster = config.map(Client::try_from).transpose().context("no connection to the API server")?;
         let namespace = match (self.namespace, &cluster) {
             (Some(namespace), _) => namespace,
             (None, Some(cluster)) => cluster.default_namespace().to_owned(),
@@ -81,11 +93,16 @@ impl PlaneArgs {
             }
             (None, None) => bail!("no server is given"),
         };
+        if !keeps_secrets(&server) {
+            bail!(
+                "{server} would be sent the token unencrypted: use https://, or forward the plane's port to this machine"
+            );
+        }
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .timeout(Duration::from_secs(60))
             .redirect(reqwest::redirect::Policy::none());
-        Ok(Plane { client: trust.client(client)?, server, namespace })
+        Ok(Plane { client: trust.client(client)?, server, token, namespace })
     }
 }
 
@@ -132,7 +149,7 @@ impl Plane {
                 url.query_pairs_mut().append_pair(name, value);
             }
         }
-        let response = self.client.get(url).send().await.map_err(|error| {
+        let response = self.client.get(url).bearer_auth(self.token.expose()).send().await.map_err(|error| {
             let cause = error.without_url();
             let advice = advice(carried(&cause));
             anyhow::Error::new(cause).context(format!("{} {advice}", self.server))
@@ -148,6 +165,17 @@ impl Plane {
             _ => bail!("{} answers {status}: is it an Orbit Plane?", self.server),
         }
     }
+}
+
+/// Whether nobody on the way to a server reads what is sent to it.
+fn keeps_secrets(server: &Url) -> bool {
+    let here = match server.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    server.scheme() == "https" || here
 }
 
 /// What is wrong with a server that gave no answer, and what to do, by the failure of TLS that it was, if any.
@@ -208,6 +236,22 @@ mod tests {
         let error = trusting(200, published(json!({"ca": "-----BEGIN CERTIFICATE-----\nxx\n"}))).await.unwrap_err();
         assert!(error.contains("ConfigMap kube-public/orbit-plane"), "{error}");
     }
+
+    #[test]
+    fn tokens_are_not_sent_in_the_clear() {
+        for (server, kept) in [
+            ("https://plane.example", true),
+            ("http://127.0.0.1:8480", true),
+            ("http://[::1]:8480", true),
+            ("http://localhost:8480", true),
+            ("http://plane.example", false),
+            ("http://127.0.0.1.plane.example", false),
+            ("http://10.0.0.7", false),
+        ] {
+            assert_eq!(keeps_secrets(&server.parse().unwrap()), kept, "{server}");
+        }
+    }
+
     /// What is said of a server at this address that has a certificate of its own for this name.
     async fn said_of(address: &str, name: &str, trusted: bool) -> String {
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -228,7 +272,7 @@ mod tests {
             trust.add(made.cert.pem(), "a test");
         }
         let client = trust.client(reqwest::Client::builder()).unwrap();
-        let plane = Plane { client, server, namespace: "shop".into() };
+        let plane = Plane { client, server, token: Secret::new("t"), namespace: "shop".into() };
         let error = plane.get::<Value>(&["applications"], &[]).await.unwrap_err();
         serving.abort();
         error.to_string()

@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, convert::Infallible, fmt, str::FromStr};
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{image::Image, manifests::Documents};
 
 /// What a person asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Side {
     /// A release.

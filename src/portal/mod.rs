@@ -12,30 +12,11 @@
 //! do ([`frame`]); nobody may ask without end ([`pace`]). [`openapi`] documents it: the document and the router are made
 //! of one list ([`routes`]).
 //!
-//! # For the plane's own machine
-//!
-//! What the Viewport answers, read only and without credentials, for `orbit lifecycle` through a port-forward:
-//!
-//! | request, below `/api/v1alpha1/namespaces/{namespace}` | answer |
-//! | --- | --- |
-//! | `GET /applications/{application}/lifecycle?version=` | [`Lifecycle`](crate::viewport::Lifecycle), its events in pages |
-//! | `GET /images/{digest}` | where the image is now: a page of [`Place`](crate::viewport::Place) |
-//! | `GET /images/{digest}/releases` | a page of [`Holder`](crate::viewport::Holder) |
-//! | `GET /images/{digest}/deployments?ever=` | which clusters run it: a page of [`Deployment`](crate::viewport::Deployment) |
-//! | `GET /clusters?uid=&ever=` | what runs in which cluster: a page of the same, cluster by cluster |
-//! | `GET /clusters/{clusterNamespace}/{cluster}?uid=&ever=` | the same of one cluster; of all that had the name, without `uid` |
-//! | `GET /environments/{environment}` | what runs there: a page of [`Environment`](crate::viewport::Environment) |
-//! | `GET /uploads?user=` | a page of [`Upload`](crate::viewport::Upload), the newest first |
-//!
-//! With `ever=true` what was is told beside what is: of clusters that are gone too.
+//! Programs send a Kubernetes token with each request instead of signing in; `orbit lifecycle` and `orbit diff` do. They
+//! find the API on the registry's address, too, which the plane announces in its cluster ([`Portal::api`]).
 //!
 //! Lists take `limit` (1 to 200, else 50) and `continue`, and answer `{items, continue}`. Refusals are problem details
-//! (RFC 9457): 400 for what cannot be understood, 403 from elsewhere, 404 for an application that has no history, 503
-//! while the Viewport is down.
-//!
-//! Only requests from the plane's own machine to a loopback address are answered: what `kubectl port-forward` brings is,
-//! what a browser was lured into sending under another name is not. A server has to give the peer's address with each
-//! request (`into_make_service_with_connect_info::<SocketAddr>()`).
+//! (RFC 9457).
 
 mod access;
 pub mod assets;
@@ -44,21 +25,18 @@ mod by_digest;
 mod csrf;
 mod extract;
 mod frame;
-mod loopback;
 pub mod oidc;
 mod pace;
 mod problem;
-mod reads;
 mod routes;
 mod sessions;
+mod sign_in;
 mod turns;
 mod v1;
 mod visitor;
 
 #[cfg(test)]
 mod testing;
-#[cfg(test)]
-mod tests;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -73,6 +51,7 @@ use axum::{
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+pub use self::v1::ROOT;
 use self::{
     access::Access,
     assets::Assets,
@@ -97,28 +76,6 @@ use crate::{
     requests::{self, Requests},
     viewport::Viewport,
 };
-
-/// Where the API begins that answers the plane's own machine only.
-pub const ROOT: &str = "/api/v1alpha1";
-
-/// The routes below [`ROOT`].
-pub fn router(viewport: Viewport) -> Router {
-    let of_namespace = Router::new()
-        .route("/applications/{application}/lifecycle", get(reads::lifecycle))
-        .route("/images/{digest}", get(reads::image_places))
-        .route("/images/{digest}/releases", get(reads::image_holders))
-        .route("/images/{digest}/deployments", get(reads::image_deployments))
-        .route("/clusters", get(reads::clusters))
-        .route("/clusters/{cluster_namespace}/{cluster}", get(reads::cluster))
-        .route("/environments/{environment}", get(reads::environment))
-        .route("/uploads", get(reads::uploads))
-        .method_not_allowed_fallback(async || Problem::read_only());
-    Router::new()
-        .nest(&format!("{ROOT}/namespaces/{{namespace}}"), of_namespace)
-        .route(&format!("{ROOT}/{{*rest}}"), get(async || Problem::no_such_resource()))
-        .layer(middleware::from_fn(loopback::only))
-        .with_state(viewport)
-}
 
 /// Requests of one session: a page of the portal takes some dozen at once.
 const OF_SESSION: Rate = Rate { burst: 200, every: Duration::from_millis(25) };
@@ -275,29 +232,42 @@ impl Portal {
 
     /// All that is served on the portal's address. Bytes of archives are taken as the registry takes them, from whoever
     /// is signed in and has the upload's key.
-    pub fn router(self, registry: Registry) -> Router {
-        let signed_in = || middleware::from_fn_with_state(self.clone(), visitor::signed_in);
+    pub fn router(&self, registry: Registry) -> Router {
+        let signed_in = middleware::from_fn_with_state(self.clone(), visitor::signed_in);
+        let uploads = crate::registry::uploads(registry).layer(signed_in);
+        let application = Router::new()
+            .route(oidc::START, get(oidc::start))
+            .route(oidc::CALLBACK, get(oidc::callback))
+            .fallback(assets::serve);
+        self.serve(self.routes().merge(uploads).merge(application))
+    }
+
+    /// The API alone, for the registry's address.
+    pub fn api(&self) -> Router {
+        self.serve(self.routes())
+    }
+
+    fn routes(&self) -> Router<Self> {
+        let signed_in = middleware::from_fn_with_state(self.clone(), visitor::signed_in_or_bearer);
         let open = v1::open().router().layer(middleware::from_fn(visitor::meant));
         let api = v1::signed_in(routes::Routes::default())
             .router()
             .route(&format!("{}/{{*rest}}", v1::ROOT), any(v1::nothing))
             .method_not_allowed_fallback(v1::not_allowed)
             .layer(DefaultBodyLimit::max(extract::MAX_BODY))
-            .layer(signed_in());
-        let uploads = crate::registry::uploads(registry).layer(signed_in());
+            .layer(signed_in);
         // Made once: whoever asks for it need not be signed in.
         let document = Bytes::from(openapi().to_string());
         let document = get(async move || ([(header::CONTENT_TYPE, "application/json")], document.clone()));
-        open.merge(api)
-            .route(&format!("{}/openapi.json", v1::ROOT), document)
-            .merge(uploads)
-            .route(oidc::START, get(oidc::start))
-            .route(oidc::CALLBACK, get(oidc::callback))
-            .fallback(assets::serve)
+        open.merge(api).route(&format!("{}/openapi.json", v1::ROOT), document)
+    }
+
+    fn serve(&self, routes: Router<Self>) -> Router {
+        routes
             .layer(middleware::from_fn_with_state(self.clone(), visitor::at_a_pace))
             .layer(middleware::from_fn_with_state(self.0.parts.requests.clone(), requests::observe))
             .layer(middleware::from_fn_with_state(self.clone(), frame::around))
-            .with_state(self)
+            .with_state(self.clone())
     }
 }
 

@@ -60,11 +60,6 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "this cannot be done here: /api/v1/openapi.json says what can")
     }
 
-    /// Another method than GET.
-    pub fn read_only() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this can only be read: use GET")
-    }
-
     /// The request is of another type than JSON.
     pub fn unsupported_media_type() -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send JSON, with Content-Type: application/json")
@@ -82,7 +77,9 @@ impl Problem {
 
     /// There is no session, whether or not there was one.
     pub fn not_signed_in() -> Self {
-        Self::unauthorized("sign in first: POST /api/v1/session, or the portal's page /sign-in")
+        Self::unauthorized(
+            "sign in first: on the portal's page /sign-in, with POST /api/v1/session, or with a Kubernetes token in every request (Authorization: Bearer TOKEN)",
+        )
     }
 
     /// The credentials are not good.
@@ -160,13 +157,6 @@ impl Problem {
     pub fn without_application() -> Self {
         let detail = "this orbit was built without the portal's application: build it with make portal, then orbit itself anew. The API is there: /api/v1/openapi.json";
         Self::new(StatusCode::NOT_IMPLEMENTED, detail)
-    }
-
-    /// It comes from another machine, or was sent under another name.
-    pub fn not_from_here() -> Self {
-        let detail = "the plane answers only its own machine so far: forward its port (kubectl port-forward) and ask \
-                      http://127.0.0.1:PORT";
-        Self::new(StatusCode::FORBIDDEN, detail)
     }
 }
 

@@ -209,7 +209,7 @@ impl Routes {
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
             "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
-            "security": [{"session": []}],
+            "security": [{"session": []}, {"token": []}],
             "paths": paths,
             "components": {
                 "schemas": generator.take_definitions(true),
@@ -217,10 +217,16 @@ impl Routes {
                     "description": "Why it is not answered (RFC 9457)",
                     "content": {"application/problem+json": {"schema": problem}},
                 }},
-                "securitySchemes": {"session": {
-                    "type": "apiKey", "in": "cookie", "name": "__Host-orbit",
-                    "description": "The session's cookie; plain `orbit` where the portal is served without TLS on loopback",
-                }},
+                "securitySchemes": {
+                    "session": {
+                        "type": "apiKey", "in": "cookie", "name": "__Host-orbit",
+                        "description": "The session's cookie; plain `orbit` where the portal is served without TLS on loopback. What changes something needs X-Orbit-CSRF, too",
+                    },
+                    "token": {
+                        "type": "http", "scheme": "bearer",
+                        "description": "A Kubernetes token with every request, for programs",
+                    },
+                },
             },
         });
         leave_out_nulls(&mut document);

@@ -1,4 +1,5 @@
-//! Who is signed in: opaque ids in a cookie, all that they stand for in memory.
+//! Who is signed in: opaque ids in a cookie, all that they stand for in memory. Programs send a Kubernetes token with
+//! each request instead; they have a session, too, which begins with the first.
 //!
 //! An id is 256 random bits, given out anew with every sign-in, and kept only as its digest. A session ends after twelve
 //! hours, after one without a request, with the token that it acts by, when its user signs out, and when there are too
@@ -94,14 +95,37 @@ impl Sessions {
         until: Option<Timestamp>,
         now: Timestamp,
     ) -> (Secret, Arc<Session>) {
-        let (id, csrf) = (random(), random());
-        let fingerprint = Digest::of(id.expose());
+        let id = random();
+        let session = self.hold(Digest::of(id.expose()), user, client, until, now);
+        (id, session)
+    }
+
+    /// The session of whoever sends this bearer token with each request, from the first of them on.
+    pub fn begin_by_token(
+        &self,
+        token: &Secret,
+        user: User,
+        client: kube::Client,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Arc<Session> {
+        self.hold(of_token(token), user, client, until, now)
+    }
+
+    fn hold(
+        &self,
+        fingerprint: Digest,
+        user: User,
+        client: kube::Client,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Arc<Session> {
         let longest = now + LIFETIME;
         let expires_at = until.map_or(longest, |until| until.min(longest));
         let places = |number| Arc::new(Semaphore::new(number));
         let session = Arc::new(Session {
             user,
-            csrf,
+            csrf: random(),
             client,
             expires_at,
             fingerprint,
@@ -111,6 +135,10 @@ impl Sessions {
         });
         let mut held = self.held();
         held.retain(|_, held| held.is_live(now));
+        // Two first requests with one token come at once.
+        if let Some(known) = held.get(&fingerprint) {
+            return known.session.clone();
+        }
         let of_user = held.values().filter(|held| held.session.user.name == session.user.name).count();
         if of_user >= MAX_OF_USER {
             end_longest_unused(&mut held, |held| held.session.user.name == session.user.name);
@@ -118,13 +146,21 @@ impl Sessions {
             end_longest_unused(&mut held, |_| true);
         }
         held.insert(fingerprint, Held { session: session.clone(), used: now });
-        (id, session)
+        session
     }
 
     /// The session of this id, as long as it lasts. Asking for it is using it.
     pub fn find(&self, id: &Secret, now: Timestamp) -> Option<Arc<Session>> {
+        self.using(Digest::of(id.expose()), now)
+    }
+
+    /// The same of whoever sends this bearer token.
+    pub fn find_by_token(&self, token: &Secret, now: Timestamp) -> Option<Arc<Session>> {
+        self.using(of_token(token), now)
+    }
+
+    fn using(&self, key: Digest, now: Timestamp) -> Option<Arc<Session>> {
         let mut held = self.held();
-        let key = Digest::of(id.expose());
         let found = held.get_mut(&key)?;
         if !found.is_live(now) {
             held.remove(&key);
@@ -147,6 +183,11 @@ impl Sessions {
     fn held(&self) -> MutexGuard<'_, HashMap<Digest, Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Apart from ids: a token in the cookie, or an id sent as a token, is nobody's.
+fn of_token(token: &Secret) -> Digest {
+    Digest::of(format!("bearer {}", token.expose()))
 }
 
 fn end_longest_unused(held: &mut HashMap<Digest, Held>, which: impl Fn(&Held) -> bool) {
@@ -258,6 +299,20 @@ mod tests {
         sessions.end(&session.fingerprint);
         assert!(sessions.find(&one, start).is_none() && sessions.find(&other, start).is_some());
         assert!(sessions.find(&Secret::new("guessed"), start).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_bearer_token_has_one_session_and_is_no_id() {
+        let (sessions, start) = (Sessions::default(), start());
+        let token = Secret::new("t");
+        let begin = |now| sessions.begin_by_token(&token, user("maria"), nobodys_client(), None, now);
+        let session = begin(start);
+        assert!(Arc::ptr_eq(&session, &begin(start)), "both of two first requests");
+        assert!(Arc::ptr_eq(&session, &sessions.find_by_token(&token, start).unwrap()));
+        let (id, _) = sessions.begin(user("maria"), nobodys_client(), None, start);
+        assert!(sessions.find(&token, start).is_none() && sessions.find_by_token(&id, start).is_none());
+        sessions.end(&session.fingerprint);
+        assert!(sessions.find_by_token(&token, start).is_none());
     }
 
     #[tokio::test]

@@ -8,14 +8,21 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts, Request, State},
-    http::request::Parts,
+    http::{HeaderMap, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
 
-use super::{Portal, csrf, problem::Problem, sessions::Session};
-use crate::{guesses::network, requests::Sender};
+use super::{
+    Portal,
+    authority::is_token,
+    csrf,
+    problem::Problem,
+    sessions::Session,
+    sign_in::{self, SignedIn},
+};
+use crate::{guesses::network, registry::readers::Secret, requests::Sender};
 
 /// The cookie of a session.
 pub const COOKIE: &str = "orbit";
@@ -38,12 +45,27 @@ pub fn peer(request: &Request) -> IpAddr {
     peer.map_or(Ipv6Addr::UNSPECIFIED.into(), |ConnectInfo(peer)| peer.ip().to_canonical())
 }
 
+/// The session that a request belongs to by its cookie.
+fn by_cookie(portal: &Portal, headers: &HeaderMap) -> Option<Arc<Session>> {
+    let id = portal.cookie().read(COOKIE, headers)?;
+    portal.sessions().find(&id, Timestamp::now())
+}
+
+/// The Kubernetes token that a request brings along (RFC 6750, 2.1). Of several none is believed.
+fn bearer(headers: &HeaderMap) -> Option<Secret> {
+    let mut all = headers.get_all(header::AUTHORIZATION).into_iter();
+    let (scheme, token) = all.next()?.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (all.next().is_none() && scheme.eq_ignore_ascii_case("bearer") && is_token(token)).then(|| Secret::new(token))
+}
+
 /// Lets only those through who do not send too much.
 pub async fn at_a_pace(State(portal): State<Portal>, request: Request, next: Next) -> Response {
     let peer = peer(&request);
-    let session = portal.cookie().read(COOKIE, request.headers());
     // Somebody with a session has a bucket of her own; whoever invents ids all the time stays within the address's.
-    let known = session.and_then(|id| portal.sessions().find(&id, Timestamp::now()));
+    let known = by_cookie(&portal, request.headers()).or_else(|| {
+        bearer(request.headers()).and_then(|token| portal.sessions().find_by_token(&token, Timestamp::now()))
+    });
     if let Some(session) = &known {
         Sender::of(request.extensions()).is(&session.user.name);
     }
@@ -58,15 +80,41 @@ pub async fn at_a_pace(State(portal): State<Portal>, request: Request, next: Nex
 }
 
 /// Lets only those through who are signed in, and of what changes something only what they meant.
-pub async fn signed_in(State(portal): State<Portal>, mut request: Request, next: Next) -> Response {
-    let id = portal.cookie().read(COOKIE, request.headers());
-    let Some(session) = id.and_then(|id| portal.sessions().find(&id, Timestamp::now())) else {
+pub async fn signed_in(State(portal): State<Portal>, request: Request, next: Next) -> Response {
+    let Some(session) = by_cookie(&portal, request.headers()) else {
         return Problem::not_signed_in().into_response();
     };
-    tracing::Span::current().record("user", session.user.name.as_str());
     if let Err(why) = csrf::check(request.method(), request.headers(), Some(&session.csrf)) {
         return Problem::forbidden(why.to_string()).into_response();
     }
+    serve(&portal, session, request, next).await
+}
+
+/// The same, and those who send a Kubernetes token with the request. That needs no proof that it was meant: what a page
+/// of another site sends has no token.
+pub async fn signed_in_or_bearer(State(portal): State<Portal>, request: Request, next: Next) -> Response {
+    if by_cookie(&portal, request.headers()).is_some() {
+        return signed_in(State(portal), request, next).await;
+    }
+    let Some(token) = bearer(request.headers()) else {
+        return Problem::not_signed_in().into_response();
+    };
+    let session = match portal.sessions().find_by_token(&token, Timestamp::now()) {
+        Some(session) => session,
+        None => {
+            let SignedIn { user, client, until } = match sign_in::with_token(&portal, &token, peer(&request)).await {
+                Ok(signed_in) => signed_in,
+                Err(problem) => return problem.into_response(),
+            };
+            Sender::of(request.extensions()).is(&user.name);
+            portal.sessions().begin_by_token(&token, user, client, until, Timestamp::now())
+        }
+    };
+    serve(&portal, session, request, next).await
+}
+
+async fn serve(portal: &Portal, session: Arc<Session>, mut request: Request, next: Next) -> Response {
+    tracing::Span::current().record("user", session.user.name.as_str());
     let fingerprint = session.fingerprint;
     request.extensions_mut().insert(Visitor(session));
     let response = next.run(request).await;

@@ -28,7 +28,7 @@ impl Subject {
         let shown = |path: &str| path.chars().take(MAX_PATH).collect::<String>();
         let changes = !method.is_safe();
         match segments.as_slice() {
-            ["api", "v1" | "v1alpha1", "namespaces", namespace, rest @ ..] => {
+            ["api", "v1", "namespaces", namespace, rest @ ..] => {
                 let application = match rest {
                     ["applications", application, ..] => label(application),
                     _ => None,

@@ -1,6 +1,6 @@
 //! `orbit diff` on a small set of stores, as a person runs it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use orbit_plane::{
@@ -8,29 +8,49 @@ use orbit_plane::{
     chart_store::{self, ChartStore, Entry, Fact, SpecText},
     digest::Digest,
     image_harbor::{self, ImageHarbor, store_bytes},
-    overlay::{artifact::Artifact, renderer::Rendering},
+    overlay::{
+        artifact::Artifact,
+        renderer::{Renderer, Rendering},
+    },
+    portal,
     release::{ApplicationKey, ChartRecord, ImagePlatform, Release, StoredImage},
     settings::StoreSettings,
-    tgz,
+    tgz, viewport,
 };
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 use tokio::process::Command;
+
+use crate::served::served;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 struct Stores {
     store: ChartStore,
     harbor: Arc<dyn ImageHarbor>,
-    directory: tempfile::TempDir,
+    server: [String; 4],
+    _directory: tempfile::TempDir,
 }
 
 impl Stores {
     async fn new() -> Self {
+        Self::rendered_by(None).await
+    }
+
+    /// Of a plane that renders the charts of versions with this program.
+    async fn rendered_by(program: Option<&str>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let settings = StoreSettings { data_dir: Some(directory.path().to_owned()), ..Default::default() };
         let store = chart_store::open(&settings).await.unwrap();
-        Self { store, harbor: image_harbor::open(&settings).await.unwrap(), directory }
+        let harbor = image_harbor::open(&settings).await.unwrap();
+        let stores = portal::Stores {
+            charts: store.clone(),
+            harbor: harbor.clone(),
+            renderer: program.map(|program| Arc::new(Renderer::new(program.into(), 1, Duration::from_secs(60)))),
+            kube_version: "1.36.0".into(),
+        };
+        let server = served(viewport::open(&settings).unwrap(), stores).await;
+        Self { store, harbor, server, _directory: directory }
     }
 
     async fn put(&self, content: impl Into<Bytes>) -> Digest {
@@ -134,8 +154,8 @@ impl Stores {
     /// The code that `orbit diff web` exits with, and all it prints.
     async fn diff(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orbit"));
-        command.args(["diff", "web", "-n", "shop"]).args(arguments).env_clear();
-        let output = command.env("ORBIT_DATA_DIR", self.directory.path()).output().await.unwrap();
+        command.args(["diff", "web", "-n", "shop"]).args(arguments).args(&self.server).env_clear();
+        let output = command.output().await.unwrap();
         let said = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8(said).unwrap())
     }
@@ -194,14 +214,14 @@ async fn versions_and_environments_are_compared() {
 #[tokio::test]
 async fn the_charts_of_versions_are_rendered() {
     let renderer = std::env::var("ORBIT_TEST_RENDERER").expect("ORBIT_TEST_RENDERER names the orbit-renderer program");
-    let stores = Stores::new().await;
+    let stores = Stores::rendered_by(Some(&renderer)).await;
     let old = stores.release("1.4.0").await;
     stores.release("1.5.0").await;
     stores.render("prod", "1.4.0", old, 1).await;
-    let (code, said) = stores.diff(&["1.4.0", "1.5.0", "--renderer", &renderer]).await;
+    let (code, said) = stores.diff(&["1.4.0", "1.5.0"]).await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("ConfigMap/web changed") && said.contains("-  tag: 1.4.0\n+  tag: 1.5.0\n"), "{said}");
-    let (_, said) = stores.diff(&["1.4.0", "prod", "--renderer", &renderer]).await;
+    let (_, said) = stores.diff(&["1.4.0", "prod"]).await;
     assert!(said.contains("ConfigMap/web removed") && said.contains("Deployment.apps/web added"), "{said}");
 }
 
@@ -219,8 +239,6 @@ async fn what_cannot_be_compared_is_told_from_what_differs() {
         let (code, said) = stores.diff(&["1.4.0", b]).await;
         assert!(code == Some(2) && said.contains(reason), "{code:?} {said}");
     }
-    let (code, said) = stores.diff(&["dev", "dev", "--renderer", "/nowhere"]).await;
-    assert!(code == Some(2) && said.contains("there is no such program"), "{said}");
     // What an environment still runs of it can be compared all the same.
     stores.record(Fact::Purged { version: "1.4.0".into(), release_digest }, None, None).await;
     stores.store.unlink(&key(), &[image]).await.unwrap();

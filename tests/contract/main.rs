@@ -3,5 +3,6 @@
 mod chart_store;
 mod differences;
 mod image_harbor;
+mod served;
 mod stores_agree;
 mod viewport;

@@ -180,6 +180,50 @@ fn cluster() -> Value {
 }
 
 #[tokio::test]
+async fn commands_ask_as_their_user() {
+    with_namespace(|client, namespace| async move {
+        let scene = Scene::of(client, &namespace).await;
+        let registry = Registry::start().await;
+        let reference = registry.push(&Image::of("1.0.0"), "shop/web", "1.0.0").await;
+        scene.plane.upload("web", "1.0.0", &reference, json!({"environments": ["dev"]})).await;
+        scene.plane.until_ready::<EnvironmentOverlay>("web.dev").await;
+        scene.plane.until_projected().await;
+        let roles = roles_of_the_chart();
+        let viewer = roles.iter().find(|(name, _)| name == "viewer").map(|(_, rules)| rules);
+        let (viewer, nobody) = (scene.token("viewer", viewer).await, scene.token("nobody", None).await);
+        // Where the plane announces itself, whether or not it has a portal.
+        let server = format!("http://{}", scene.plane.registry());
+        let orbit = async |arguments: &[&str], token: &str| {
+            let place = ["--namespace", &namespace, "--server", &server, "--token", token];
+            scene.plane.orbit(&[arguments, &place].concat()).await
+        };
+        let shown = orbit(&["lifecycle", "web"], &viewer).await;
+        assert!(shown.good && shown.text.contains("1.0.0"), "{}", shown.text);
+        let compared = orbit(&["diff", "web", "1.0.0", "dev"], &viewer).await;
+        assert!(compared.text.contains("+++ environment dev (1.0.0)"), "{}", compared.text);
+        for command in [vec!["lifecycle", "web"], vec!["diff", "web", "1.0.0", "dev"]] {
+            let refused = orbit(&command, &nobody).await;
+            assert!(!refused.good && refused.text.contains("may not get imageuploads"), "{}", refused.text);
+        }
+        let (status, _) = Browser::sign_in(&scene.url, &viewer).await.get(&scene.path("applications")).await;
+        assert_eq!(status, StatusCode::OK, "the same token signs in, too");
+        // A token proves who sends, and that it was meant; what belongs to browsers is not asked of programs.
+        let overlay = scene.path("objects/environmentoverlays/web.dev");
+        let delete = reqwest::Client::new().delete(format!("{server}{overlay}?dryRun=true"));
+        for (token, expected) in [(Some(viewer.as_str()), 403), (Some("guessed"), 401), (None, 401)] {
+            let request = delete.try_clone().unwrap();
+            let request = match token {
+                Some(token) => request.bearer_auth(token),
+                None => request,
+            };
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), expected, "{token:?}: {}", answer.text().await.unwrap());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn every_route_is_for_those_whom_kubernetes_lets() {
     with_namespace(|client, namespace| async move {
         let scene = Scene::of(client, &namespace).await;

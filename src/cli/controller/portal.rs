@@ -1,4 +1,4 @@
-//! The portal's own address, and the portal behind it.
+//! The portal, and the address of its own that it may have.
 
 use std::sync::Arc;
 
@@ -30,6 +30,8 @@ pub struct Door {
 
 /// What the portal works on.
 pub struct Surroundings {
+    /// Where the API is reached without a door.
+    pub public_url: Url,
     /// The plane's history.
     pub viewport: Viewport,
     /// What it compares.
@@ -100,27 +102,31 @@ impl Door {
         });
         Some(Certificates::new(certificates))
     }
+}
 
-    /// The portal, with nobody signed in yet, and what listens for it.
-    pub fn open(
-        self,
-        surroundings: Surroundings,
-        namespace: Option<String>,
-        shutdown: CancellationToken,
-    ) -> (TcpListener, Portal) {
-        let Surroundings { viewport, stores, config, client, requests } = surroundings;
-        let portal = Portal::new(Parts {
-            viewport,
-            stores,
-            cluster: Arc::new(Kubeconfig(config)),
-            plane: client,
-            namespace,
-            secure: self.url.scheme() == "https",
-            provider: self.provider,
-            assets: Assets::built_in(),
-            requests,
-            shutdown,
-        });
-        (self.listener, portal)
-    }
+/// The portal, with nobody signed in yet, and what listens for it.
+pub fn open(
+    door: Option<Door>,
+    surroundings: Surroundings,
+    namespace: Option<String>,
+    shutdown: CancellationToken,
+) -> (Portal, Option<TcpListener>) {
+    let Surroundings { public_url, viewport, stores, config, client, requests } = surroundings;
+    let (listener, url, provider) = match door {
+        Some(Door { listener, url, provider, .. }) => (Some(listener), url, provider),
+        None => (None, public_url, None),
+    };
+    let portal = Portal::new(Parts {
+        viewport,
+        stores,
+        cluster: Arc::new(Kubeconfig(config)),
+        plane: client,
+        namespace,
+        secure: url.scheme() == "https",
+        provider,
+        assets: Assets::built_in(),
+        requests,
+        shutdown,
+    });
+    (portal, listener)
 }

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::portal::v1::tests::{Answer, Bench, Browser};
+use crate::portal::v1::tests::bench::{Answer, Bench, Browser};
 
 /// How a test's provider is used.
 pub fn settings(issuer: &str) -> Settings {

@@ -15,11 +15,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     portal::{
         Portal,
-        authority::{Authority, expiry, is_token, who_is},
+        authority::is_token,
         extract::Unread,
         oidc,
         problem::Problem,
         sessions::Session,
+        sign_in,
         visitor::{self, COOKIE, Visitor},
     },
     registry::readers::Secret,
@@ -107,27 +108,14 @@ pub async fn begin(State(portal): State<Portal>, request: Request) -> Result<Res
     }
     let Credentials { token } = Unread::from_request(request, &()).await?.json()?;
     let token = token.trim();
-    let wrong = || {
-        portal.guesses().note(peer, Instant::now());
-        Problem::unauthorized(
-            "the API server does not know this token, or it has expired: get a new one, as with kubectl create token",
-        )
-    };
     if !is_token(token) {
-        return Err(wrong());
+        return Err(sign_in::wrong(&portal, peer));
     }
-    let token = Secret::new(token);
-    let until = expiry(&token);
-    let client = portal.cluster().client(&Authority::Token(token)).map_err(|error| {
-        tracing::error!("a client of the API server could not be made: {error:#}");
-        Problem::unavailable("the API server cannot be asked: try again in a moment")
-    })?;
-    let user = who_is(&client).await.map_err(Problem::of_api_server)?.ok_or_else(wrong)?;
+    let sign_in::SignedIn { user, client, until } = sign_in::with_token(&portal, &Secret::new(token), peer).await?;
     if let Some(before) = before {
         portal.sessions().end(&before.fingerprint);
     }
     sender.is(&user.name);
-    tracing::info!(user = user.name, %peer, "signed in with a token");
     let (id, session) = portal.sessions().begin(user, client, until, Timestamp::now());
     let mut response = Json(SignedIn::of(&session)).into_response();
     if let Some(cookie) = portal.cookie().set(COOKIE, &id) {

@@ -1,16 +1,16 @@
 //! The commands, as a person runs them.
 
-use std::net::SocketAddr;
-
 use orbit_plane::{
     chart_store::{AnsweredRequest, Condition, ItemKey, SqliteTable, Table, Write, requests_of},
     digest::Digest,
-    portal,
+    image_harbor,
+    portal::Stores,
 };
 use pretty_assertions::assert_eq;
-use tokio::{net::TcpListener, process::Command};
+use tokio::process::Command;
 
 use super::{Under, killed::orbit, story::*};
+use crate::served::served;
 
 /// What a command prints, and whether it succeeds.
 async fn run(command: &mut Command) -> (bool, String) {
@@ -44,13 +44,16 @@ pub async fn the_viewport_is_looked_after(under: Under) {
 pub async fn the_lifecycle_is_shown(under: Under) {
     under.record(&web(), everything()).await;
     under.catch_up().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = format!("http://{}", listener.local_addr().unwrap());
-    let service = portal::router(under.viewport.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move { axum::serve(listener, service).await });
+    let stores = Stores {
+        charts: under.store.clone(),
+        harbor: image_harbor::open(&under.settings).await.unwrap(),
+        renderer: None,
+        kube_version: "1.36.0".into(),
+    };
+    let server = served(under.viewport.clone(), stores).await;
     let lifecycle = |application: &str| {
         let mut command = orbit(&under.settings);
-        command.args(["lifecycle", application, "-n", "shop", "--server", &server]);
+        command.args(["lifecycle", application, "-n", "shop"]).args(&server);
         command
     };
     let short = |what: &str| Digest::of(what).hex()[..12].to_owned();
@@ -87,6 +90,10 @@ pub async fn the_lifecycle_is_shown(under: Under) {
     assert_eq!(yaml["releases"].as_array().unwrap().len(), 1);
     let (found, said) = run(&mut lifecycle("nothing")).await;
     assert!(!found && said.contains("nothing is recorded of an application nothing in namespace shop"), "{said}");
+    let mut stranger = orbit(&under.settings);
+    stranger.args(["lifecycle", "web", "-n", "shop", &server[0], &server[1], "--token", "guessed"]);
+    let (found, said) = run(&mut stranger).await;
+    assert!(!found && said.contains("the API server does not know this token"), "{said}");
 }
 
 pub async fn the_audit_is_proven_and_exported(under: Under) {

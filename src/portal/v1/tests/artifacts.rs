@@ -8,7 +8,7 @@ use axum::{
 };
 use serde_json::json;
 
-use super::{Answer, Bench, Browser};
+use super::bench::{Answer, Bench, Browser};
 use crate::{
     chart_store::{Entry, Fact},
     digest::Digest,
