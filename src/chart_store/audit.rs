@@ -4,6 +4,8 @@
 //! by the same code, under a name that no application can have. There is one of each for a namespace, and one of the
 //! requests that belong to none.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -161,10 +163,27 @@ impl SpecChange {
     }
 }
 
+impl SpecRecord {
+    /// Whether an object that is ending has this spec of another than is recorded: it was changed while nobody looked,
+    /// and then deleted. The generation alone does not say so: a deletion counts as one.
+    pub fn is_behind(record: Option<&Self>, uid: &str, last: &Spec) -> bool {
+        let Some(record) = record.filter(|record| record.uid == uid) else { return true };
+        record.spec.is_some_and(|spec| spec.digest != last.digest)
+    }
+}
+
 impl ChartStore {
+    /// The spec that a journal of changes has last of an object, named by kind and name.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn spec_record(&self, key: &ApplicationKey, object: &str) -> Result<Option<SpecRecord>, ChartStoreError> {
+        Ok(self.read::<SpecRecord>(&self.layout.spec(key, object)).await?.map(|(record, _)| record))
+    }
+
     /// Appends requests to the journal that is theirs, in order, a transaction for every 80 of them: with who sent each.
     /// How many are recorded when it ends, whether or not it fails; those that are left can be given again with `again`,
-    /// which looks first whether the one of an answer that was lost is there.
+    /// alone or with others after them: it is looked first which of them an answer that was lost is there of.
     ///
     /// # Errors
     /// What the store says of the first transaction that cannot be made.
@@ -194,11 +213,12 @@ impl ChartStore {
         for _ in 0..ATTEMPTS {
             let head = self.read::<Head>(&self.layout.head(key)).await?;
             let (mut seq, mut prev_hash) = head.as_ref().map_or((0, None), |(head, _)| (head.seq, Some(head.hash)));
-            if again && self.is_recorded(key, seq, batch).await? {
+            let known = if again { self.recorded(key, seq, batch).await? } else { 0 };
+            if known == batch.len() {
                 return Ok(());
             }
-            let mut writes = Vec::with_capacity(batch.len() + 1);
-            for (actor, request) in batch {
+            let mut writes = Vec::with_capacity(batch.len() - known + 1);
+            for (actor, request) in &batch[known..] {
                 let fact = Fact::Request(request.clone());
                 seq += 1;
                 let event = Event {
@@ -233,17 +253,18 @@ impl ChartStore {
         Err(ChartStoreError::contended_journal(key))
     }
 
-    /// Whether the last events of a journal begin with a batch's first. Ids are of random requests: no other has it.
-    async fn is_recorded(
+    /// How many of a batch the last events of a journal have, from its first on: a transaction has all of what it was
+    /// given, which need not be all of this. Ids are of random requests: no other has them.
+    async fn recorded(
         &self,
         key: &ApplicationKey,
         end: u64,
         batch: &[(String, AnsweredRequest)],
-    ) -> Result<bool, ChartStoreError> {
-        let Some((_, first)) = batch.first() else { return Ok(true) };
-        let id = event_id(self.plane(), key, &Fact::Request(first.clone()), None);
+    ) -> Result<usize, ChartStoreError> {
         let last = self.events(key, end.saturating_sub(2 * BATCH as u64), 2 * BATCH).await?;
-        Ok(last.iter().any(|event| event.id == id))
+        let known: HashSet<Digest> = last.iter().map(|event| event.id).collect();
+        let id = |request: &AnsweredRequest| event_id(self.plane(), key, &Fact::Request(request.clone()), None);
+        Ok(batch.iter().take_while(|(_, request)| known.contains(&id(request))).count())
     }
 }
 
@@ -283,6 +304,21 @@ mod tests {
             (Some(record("a", None)), change("b", None), true),
         ] {
             assert_eq!(seen.is_known(record.as_ref()), known, "{record:?}, then {seen:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_changed_and_deleted_unseen_is_told_from_what_was_deleted() {
+        let record = |generation| change("a", generation).record();
+        let last = |generation: i64, of: i64| Spec { generation, digest: Digest::of(of.to_string()) };
+        for (record, uid, last, behind) in [
+            (Some(record(Some(3))), "a", last(4, 3), false),
+            (Some(record(Some(3))), "a", last(5, 4), true),
+            (Some(record(None)), "a", last(5, 4), false),
+            (Some(record(Some(3))), "b", last(1, 3), true),
+            (None, "a", last(1, 1), true),
+        ] {
+            assert_eq!(SpecRecord::is_behind(record.as_ref(), uid, &last), behind, "{record:?} {uid} {last:?}");
         }
     }
 

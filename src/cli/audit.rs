@@ -79,9 +79,9 @@ async fn verify(store: &ChartStore, namespace: Option<&str>) -> anyhow::Result<(
     for head in &heads {
         let verified = verify_journal(store, head).await?;
         let verdict = if verified.findings.is_empty() { "whole" } else { "BROKEN" };
-        println!("{}: {} events, head {}, {verdict}", head.key, verified.events, head.hash);
+        output::print(format!("{}: {} events, head {}, {verdict}\n", head.key, verified.events, head.hash))?;
         for finding in &verified.findings {
-            println!("  {}: {}", finding.subject, finding.problem);
+            output::print(format!("  {}: {}\n", finding.subject, finding.problem))?;
         }
         events += verified.events;
         broken += usize::from(!verified.findings.is_empty());
@@ -89,7 +89,7 @@ async fn verify(store: &ChartStore, namespace: Option<&str>) -> anyhow::Result<(
     if broken > 0 {
         bail!("{broken} of {} journals of plane {} are not what was written", heads.len(), store.plane());
     }
-    println!("plane {}: {} journals with {events} events are whole", store.plane(), heads.len());
+    output::print(format!("plane {}: {} journals with {events} events are whole\n", store.plane(), heads.len()))?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 
-use super::kubeconfig;
+use super::{kubeconfig, output};
 use crate::{
     chart_store, image_harbor,
     settings::StoreSettings,
@@ -52,13 +52,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let of_viewport = viewport::verify(&store, &viewport::open(&args.stores)?, PATIENCE).await;
     findings.extend(of_viewport.as_ref().map(Vec::clone).unwrap_or_default());
     for finding in &findings {
-        println!("{}: {}", finding.subject, finding.problem);
+        output::print(format!("{}: {}\n", finding.subject, finding.problem))?;
     }
     // What was found is printed in any case; whether there is more is not known without the Viewport.
     of_viewport.context("the Viewport could not be checked")?;
     match findings.len() {
         0 => {
-            println!("plane {}: nothing to report", store.plane());
+            output::print(format!("plane {}: nothing to report\n", store.plane()))?;
             Ok(())
         }
         1 => bail!("1 finding in plane {}", store.plane()),

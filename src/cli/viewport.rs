@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
+use super::output;
 use crate::{
     chart_store,
     settings::StoreSettings,
@@ -82,13 +83,17 @@ async fn status(settings: &StoreSettings) -> anyhow::Result<()> {
     let store = chart_store::open_existing(settings).await?;
     let viewport = viewport::open(settings)?;
     let (behind, applications) = viewport::behind(&store, &viewport.cursors().await?).await?;
-    println!("plane         {}", viewport.plane());
-    println!("database      {}", viewport.location());
-    println!("applications  {applications}, of which {} are behind", behind.len());
-    println!("events        {} behind", behind.iter().map(Behind::events).sum::<u64>());
+    let mut text = format!(
+        "plane         {}\ndatabase      {}\napplications  {applications}, of which {} are behind\nevents        {} behind\n",
+        viewport.plane(),
+        viewport.location(),
+        behind.len(),
+        behind.iter().map(Behind::events).sum::<u64>(),
+    );
     for one in &behind {
         let at = one.at.map_or(0, |cursor| cursor.seq);
-        println!("  {}: at event {at} of {}", one.head.key, one.head.seq);
+        text.push_str(&format!("  {}: at event {at} of {}\n", one.head.key, one.head.seq));
     }
+    output::print(text)?;
     Ok(())
 }

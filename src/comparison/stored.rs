@@ -1,7 +1,5 @@
 //! What the stores hold of an application, or that they do not.
 
-use anyhow::Context;
-
 use crate::{
     chart_store::{ChartStore, RenderedRecord},
     image_harbor::{ImageHarbor, read_to_vec},
@@ -11,11 +9,17 @@ use crate::{
 /// The most that is read of one chart or overlay, in bytes: what the renderer makes at most.
 pub const MAX_SIZE: u64 = 64 * 1024 * 1024;
 
+/// What is asked for is not stored.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotThere(pub String);
+
 /// A release whose data was not given up.
 pub async fn release(charts: &ChartStore, key: &ApplicationKey, version: &str) -> anyhow::Result<ReleaseRecord> {
-    let record = charts.release(key, version).await?.with_context(|| format!("{key} has no version {version}"))?;
+    let record = charts.release(key, version).await?;
+    let record = record.ok_or_else(|| NotThere(format!("{key} has no version {version}")))?;
     if let Some(at) = record.purged_at {
-        anyhow::bail!("the data of {key} {version} was given up at {at}");
+        return Err(NotThere(format!("the data of {key} {version} was given up at {at}")).into());
     }
     Ok(record)
 }
@@ -28,7 +32,7 @@ pub async fn chart(
     version: &str,
 ) -> anyhow::Result<Vec<u8>> {
     let chart = release(charts, key, version).await?.chart;
-    let chart = chart.with_context(|| format!("the chart of {key} {version} is not published yet"))?;
+    let chart = chart.ok_or_else(|| NotThere(format!("the chart of {key} {version} is not published yet")))?;
     // A small one lies with the record, a larger one in the Harbor.
     match charts.chart_package(key, version).await? {
         Some(package) => Ok(package.to_vec()),
@@ -39,5 +43,6 @@ pub async fn chart(
 /// What was rendered last for an environment.
 pub async fn rendered(charts: &ChartStore, key: &ApplicationKey, environment: &str) -> anyhow::Result<RenderedRecord> {
     let record = charts.environment(key, environment).await?.filter(|record| !record.removed);
-    record.and_then(|record| record.rendered).with_context(|| format!("nothing is rendered of {key} for {environment}"))
+    let rendered = record.and_then(|record| record.rendered);
+    Ok(rendered.ok_or_else(|| NotThere(format!("nothing is rendered of {key} for {environment}")))?)
 }

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::{context::Context, reconcile::Reconcile};
 use crate::{
-    chart_store::{ChartStoreError, Entry, Fact, Spec, SpecChange, changes_of},
+    chart_store::{ChartStoreError, Entry, Fact, Spec, SpecChange, SpecRecord, changes_of},
     digest::Digest,
 };
 
@@ -95,15 +95,19 @@ pub async fn observe<K: Reconcile>(object: &K, context: &Context) -> bool {
     false
 }
 
-/// Records the object's end.
+/// Records the object's end, and before it the spec that it ended with, where that was never seen.
 ///
 /// # Errors
 /// What the Chart Store says; the object has to stay until then.
 pub async fn gone<K: Reconcile>(object: &K, context: &Context) -> Result<(), ChartStoreError> {
-    match object.audited() {
-        Some(audited) => record(object, context, &audited, None, context.deleter()).await,
-        None => Ok(()),
+    let Some(audited) = object.audited() else { return Ok(()) };
+    let last = Spec { generation: object.meta().generation.unwrap_or_default(), digest: audited.digest };
+    let key = changes_of(&object.namespace().unwrap_or_default());
+    let recorded = context.chart_store.spec_record(&key, &format!("{}/{}", K::KIND, object.name_any())).await?;
+    if SpecRecord::is_behind(recorded.as_ref(), object.meta().uid.as_deref().unwrap_or_default(), &last) {
+        record(object, context, &audited, Some(last), context.actor(object)).await?;
     }
+    record(object, context, &audited, None, context.deleter()).await
 }
 
 async fn record<K: Reconcile>(

@@ -48,6 +48,18 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Asked<T
 pub struct Unread(Bytes);
 
 impl Unread {
+    /// The body of a request, if it is JSON of no more than so many bytes.
+    ///
+    /// # Errors
+    /// 413, 415, or 400 where it breaks off.
+    pub async fn of(request: Request, most: usize) -> Result<Self, Problem> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if kind.split(';').next().unwrap_or_default().trim() != "application/json" {
+            return Err(Problem::unsupported_media_type());
+        }
+        read(request.into_body(), most).await.map(Self)
+    }
+
     /// What it says.
     ///
     /// # Errors
@@ -62,19 +74,11 @@ impl<S: Send + Sync> FromRequest<S> for Unread {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if kind.split(';').next().unwrap_or_default().trim() != "application/json" {
-            return Err(Problem::unsupported_media_type());
-        }
-        read(request.into_body(), MAX_BODY).await.map(Self)
+        Self::of(request, MAX_BODY).await
     }
 }
 
-/// A body, if it has no more than so many bytes.
-///
-/// # Errors
-/// 413, or 400 where it breaks off.
-pub async fn read(body: Body, most: usize) -> Result<Bytes, Problem> {
+async fn read(body: Body, most: usize) -> Result<Bytes, Problem> {
     to_bytes(body, most).await.map_err(|error| {
         let too_long = std::error::Error::source(&error).is_some_and(|cause| cause.is::<LengthLimitError>());
         if too_long {

@@ -11,7 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{v1::conflict::Changed, visitor::Rejected};
-use crate::{chart_store::ChartStoreError, image_harbor::HarborError, viewport::ViewportError};
+use crate::{
+    chart_store::ChartStoreError, comparison::stored::NotThere, image_harbor::HarborError,
+    overlay::renderer::RenderError, viewport::ViewportError,
+};
 
 /// A problem, as `application/problem+json`. Its type is always `about:blank`: the status says all there is to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -123,13 +126,21 @@ impl Problem {
         Self { wait: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
-    /// What the stores hold is not there; a store that does not answer is no answer to the question.
+    /// What the stores do not hold is not there; that they, or the renderer, do not answer says nothing of it.
     pub fn of_stores(error: anyhow::Error) -> Self {
         if error.chain().any(|cause| cause.is::<ChartStoreError>() || cause.is::<HarborError>()) {
             tracing::warn!("a store did not answer the portal: {error:#}");
             return Self::unavailable("a store of the plane does not answer: try again in a moment");
         }
-        Self::not_found(format!("{error:#}"))
+        if error.chain().any(|cause| cause.is::<NotThere>()) {
+            return Self::not_found(format!("{error:#}"));
+        }
+        // What the renderer refuses is in what the user stored, and so is what she can read of it.
+        if let Some(RenderError::Refused(why)) = error.downcast_ref() {
+            return Self::new(StatusCode::UNPROCESSABLE_ENTITY, why.to_string());
+        }
+        tracing::warn!("something stored could not be shown: {error:#}");
+        Self::unavailable("the plane could not make this of what it has stored; its log says why")
     }
 
     /// What the API server says to a user, in its own words; its failures are the log's.
@@ -185,6 +196,10 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = wait {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 9110, 15.5.2: what would be taken is said. Browsers ask nobody for such a token.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if status == StatusCode::PAYLOAD_TOO_LARGE {
             // The rest is not read, so that nothing can follow it.

@@ -29,7 +29,19 @@ pub struct Operation {
     body: Option<Describe>,
     answers: Vec<(u16, &'static str, Option<Content>)>,
     problems: Vec<(u16, &'static str)>,
-    open: bool,
+    who: Who,
+}
+
+/// Who is answered.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Who {
+    /// Whoever asks.
+    Everybody,
+    /// Who has a session, or sends a Kubernetes token.
+    #[default]
+    SignedIn,
+    /// Who has a session, and the key of an upload.
+    Uploader,
 }
 
 /// What an ETag is.
@@ -138,7 +150,12 @@ impl Operation {
 
     /// Nobody has to be signed in for it.
     pub fn open(self) -> Self {
-        Self { open: true, ..self }
+        Self { who: Who::Everybody, ..self }
+    }
+
+    /// It takes an upload's key besides the session: a header named Authorization may not be said in another way.
+    pub fn of_uploader(self) -> Self {
+        Self { who: Who::Uploader, ..self }
     }
 }
 
@@ -226,6 +243,10 @@ impl Routes {
                         "type": "http", "scheme": "bearer",
                         "description": "A Kubernetes token with every request, for programs",
                     },
+                    "uploadKey": {
+                        "type": "http", "scheme": "bearer",
+                        "description": "The key whose digest the ImageUpload is annotated with",
+                    },
                 },
             },
         });
@@ -234,8 +255,8 @@ impl Routes {
     }
 }
 
-const DESCRIPTION: &str = "What the portal serves. All of it takes a session but what says otherwise; whatever changes \
-something takes the header X-Orbit-CSRF with the session's token. Kubernetes RBAC decides what a user may. Lists take \
+const DESCRIPTION: &str = "What the portal serves. All of it takes a session or a Kubernetes token but what says \
+otherwise; whatever changes something in a session takes the header X-Orbit-CSRF with its token. Kubernetes RBAC decides what a user may. Lists take \
 `limit` and `continue`. Every answer has an X-Request-Id.";
 
 impl Document {
@@ -251,8 +272,12 @@ impl Document {
             parameters.extend(in_query(&query(&mut self.generator)));
         }
         let mut headers = operation.headers.clone();
-        if !operation.open && !method.is_safe() {
-            headers.push(("X-Orbit-CSRF", "The session's token", true));
+        match operation.who {
+            Who::SignedIn if !method.is_safe() => {
+                headers.push(("X-Orbit-CSRF", "The session's token; not asked of who sends a Kubernetes token", false));
+            }
+            Who::Uploader if !method.is_safe() => headers.push(("X-Orbit-CSRF", "The session's token", true)),
+            _ => {}
         }
         for (name, description, required) in headers {
             let schema = json!({"type": "string"});
@@ -296,8 +321,10 @@ impl Document {
             let schema = body(&mut self.generator);
             documented["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": schema}}});
         }
-        if operation.open {
-            documented["security"] = json!([]);
+        match operation.who {
+            Who::Everybody => documented["security"] = json!([]),
+            Who::SignedIn => {}
+            Who::Uploader => documented["security"] = json!([{"session": [], "uploadKey": []}]),
         }
         let path = self.paths.entry(path).or_insert_with(|| json!({}));
         path[method.as_str().to_ascii_lowercase()] = documented;

@@ -144,17 +144,17 @@ impl Namespaces {
     /// In which namespace's journal a request belongs.
     async fn of(&mut self, (actor, request): &Entry, store: &ChartStore) -> Option<String> {
         let namespace = request.namespace.clone()?;
-        // Somebody was let do something there.
-        let let_in = !actor.is_empty() && request.status.is_some_and(|status| status < 300);
+        // Somebody was let do something there. What is read may be of a namespace that never was.
+        let reads = matches!(request.method.as_str(), "GET" | "HEAD");
+        let let_in = !actor.is_empty() && !reads && request.status.is_some_and(|status| status < 300);
         if let_in {
             self.known.insert(namespace.clone());
         }
         if !self.known.contains(&namespace) && self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN) {
+            // One that fails is not tried again for each request that waits.
+            self.looked = Some(Instant::now());
             match store.all_heads().await {
-                Ok(heads) => {
-                    self.known.extend(heads.into_iter().map(|head| head.key.namespace));
-                    self.looked = Some(Instant::now());
-                }
+                Ok(heads) => self.known.extend(heads.into_iter().map(|head| head.key.namespace)),
                 // What is written next fails likewise, and says so.
                 Err(error) => tracing::debug!(%error, "the journals could not be listed"),
             }

@@ -2,7 +2,7 @@
 
 use super::audit_event::{AuditEvent, AuditRequest};
 
-const COLUMNS: [&str; 23] = [
+const COLUMNS: [&str; 25] = [
     "at",
     "actor",
     "type",
@@ -26,6 +26,8 @@ const COLUMNS: [&str; 23] = [
     "status",
     "count",
     "lastAt",
+    "stream",
+    "request",
 ];
 
 /// The line of headings.
@@ -40,7 +42,7 @@ pub fn line(event: &AuditEvent) -> String {
     let of_request = |of: fn(&AuditRequest) -> &str| request.map(of);
     let status = request.and_then(|request| request.status).map(number);
     let (seq, count) = (number(event.seq), request.map(|request| number(request.count)));
-    let fields: [Option<&str>; 23] = [
+    let fields: [Option<&str>; 25] = [
         Some(&event.at),
         Some(&event.actor),
         Some(&event.kind),
@@ -64,6 +66,8 @@ pub fn line(event: &AuditEvent) -> String {
         status.as_deref(),
         count.as_deref(),
         of_request(|request| &request.last_at),
+        request.and_then(|request| request.stream.as_deref()),
+        of_request(|request| &request.id),
     ];
     fields.map(|field| field.map(quoted).unwrap_or_default()).join(",") + "\r\n"
 }

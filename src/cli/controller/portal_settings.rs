@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::Deserialize;
 use url::Url;
 
@@ -68,7 +68,7 @@ pub struct OidcSettings {
     /// The claim that is the user's name in Kubernetes; email has to be verified [default: email]
     #[arg(id = "oidc_username_claim", long = "oidc-username-claim", env = "ORBIT_OIDC_USERNAME_CLAIM")]
     username_claim: Option<String>,
-    /// What is put before the user's name [default: nothing]
+    /// What is put before the user's name; to be said for other claims than email [default: nothing]
     #[arg(id = "oidc_username_prefix", long = "oidc-username-prefix", env = "ORBIT_OIDC_USERNAME_PREFIX")]
     username_prefix: Option<String>,
     /// The claim that lists the user's groups [default: groups]
@@ -114,6 +114,12 @@ impl OidcSettings {
     pub fn provider(&self, portal: &Url) -> anyhow::Result<Option<Provider>> {
         let Some(issuer) = self.issuer.clone() else { return Ok(None) };
         let client_id = self.client_id.clone().context("--oidc-issuer takes --oidc-client-id, too")?;
+        let username_claim = self.username_claim.clone().unwrap_or_else(|| "email".to_owned());
+        if username_claim != "email" && self.username_prefix.is_none() {
+            bail!(
+                "--oidc-username-claim {username_claim}: say with --oidc-username-prefix what to put before it, as in idp: (or --oidc-username-prefix= for nothing): people choose such names, and one may be that of a user whom the cluster knows otherwise"
+            );
+        }
         let host = issuer.parse::<Url>().ok().and_then(|url| url.host_str().map(str::to_owned));
         let client_secret = match &self.client_secret_file {
             Some(path) => {
@@ -129,7 +135,7 @@ impl OidcSettings {
             client_id,
             client_secret,
             scopes: if self.scopes.is_empty() { usual() } else { self.scopes.clone() },
-            username_claim: self.username_claim.clone().unwrap_or_else(|| "email".to_owned()),
+            username_claim,
             username_prefix: self.username_prefix.clone().unwrap_or_default(),
             groups_claim: self.groups_claim.clone().unwrap_or_else(|| "groups".to_owned()),
             groups_prefix: self.groups_prefix.clone().unwrap_or_default(),
@@ -144,5 +150,33 @@ impl OidcSettings {
             .redirect(reqwest::redirect::Policy::none());
         let client = Trust::of_file(self.ca_file.as_deref())?.client(client)?;
         Ok(Some(Provider::new(settings, client).context("--oidc-issuer")?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_people_choose_need_a_prefix() {
+        // Another test of this process may have done it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let provider = |claim: Option<&str>, prefix: Option<&str>| {
+            let settings = OidcSettings {
+                issuer: Some("https://idp.example".into()),
+                client_id: Some("orbit".into()),
+                username_claim: claim.map(str::to_owned),
+                username_prefix: prefix.map(str::to_owned),
+                ..OidcSettings::default()
+            };
+            settings.provider(&"https://portal.example".parse().unwrap()).map(drop).map_err(|error| error.to_string())
+        };
+        for (claim, prefix) in
+            [(None, None), (Some("email"), None), (Some("sub"), Some("idp:")), (Some("sub"), Some(""))]
+        {
+            assert_eq!(provider(claim, prefix), Ok(()), "{claim:?} {prefix:?}");
+        }
+        let refused = provider(Some("preferred_username"), None).unwrap_err();
+        assert!(refused.contains("--oidc-username-prefix"), "{refused}");
     }
 }

@@ -94,9 +94,12 @@ impl<'a> Asked<'a> {
         name("a version", &version)?;
         let (stores, key) = (portal.stores(), ApplicationKey::new(namespace, application));
         let chart = stored::release(&stores.charts, &key, &version).await.and_then(|record| {
-            record.chart.with_context(|| {
-                format!("the chart of {key} {version} is not published yet: the conditions of its HelmChart say why")
-            })
+            let not_yet = || {
+                stored::NotThere(format!(
+                    "the chart of {key} {version} is not published yet: the conditions of its HelmChart say why"
+                ))
+            };
+            Ok(record.chart.ok_or_else(not_yet)?)
         });
         Ok(Self { stores, chart: chart.map_err(Problem::of_stores)?, key, version })
     }
@@ -119,6 +122,7 @@ pub async fn show(
     if let Some(known) = answer.not_modified() {
         return Ok(known);
     }
+    let _turn = portal.turns().object(&session).await?;
     let package = asked.package().await?;
     let unpacked = tokio::task::spawn_blocking(move || tgz::unpack(&package, stored::MAX_SIZE).map(shown)).await;
     let unpacked = unpacked.map_err(anyhow::Error::from).and_then(|unpacked| {
@@ -141,6 +145,7 @@ pub async fn download(
     if let Some(known) = answer.not_modified() {
         return Ok(known);
     }
+    let _turn = portal.turns().object(&session).await?;
     let file = format!("{}-{}.tgz", asked.key.application, asked.version);
     Ok(answer.file(&file, "application/gzip", asked.package().await?))
 }

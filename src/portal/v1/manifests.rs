@@ -113,6 +113,7 @@ pub async fn show(
     if let Some(known) = answer.not_modified() {
         return Ok(known);
     }
+    let _turn = portal.turns().object(&session).await?;
     let yaml = artifact::final_yaml(stores.harbor.as_ref(), &rendered.artifact).await.map_err(|error| {
         tracing::warn!("what is rendered of {key} for {environment} could not be shown: {error}");
         Problem::unavailable("what is rendered cannot be read from the plane's store: try again in a moment")

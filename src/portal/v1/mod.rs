@@ -345,7 +345,7 @@ fn uploads(routes: Routes) -> Routes {
     let of = |id, summary| {
         operation("uploads", id, summary)
             .describe("The path of status.upload.url of an ImageUpload, on this host. Refusals are in the words of the OCI Distribution API: {errors: [{code, message, detail}]}; Orbit-Upload-Offset says where the session stands.")
-            .header("Authorization", "Bearer, and the upload key", true)
+            .of_uploader()
             .problem(401, "The upload key is missing or another one, or nobody is signed in")
             .problem(404, "There is no such session any more")
     };

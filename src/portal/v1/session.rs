@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use axum::{
     Json,
-    extract::{FromRequest, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     portal::{
         Portal,
-        authority::is_token,
+        authority::{MAX_TOKEN, is_token},
         extract::Unread,
         oidc,
         problem::Problem,
@@ -26,6 +26,9 @@ use crate::{
     registry::readers::Secret,
     requests::Sender,
 };
+
+/// Bytes of what one signs in with, at most: nobody is known yet who could be told to send less.
+const MAX_CREDENTIALS: usize = 2 * MAX_TOKEN;
 
 /// How one can sign in.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -106,7 +109,7 @@ pub async fn begin(State(portal): State<Portal>, request: Request) -> Result<Res
     if let Some(wait) = portal.guesses().wait(peer, Instant::now()) {
         return Err(Problem::too_many_requests(wait));
     }
-    let Credentials { token } = Unread::from_request(request, &()).await?.json()?;
+    let Credentials { token } = Unread::of(request, MAX_CREDENTIALS).await?.json()?;
     let token = token.trim();
     if !is_token(token) {
         return Err(sign_in::wrong(&portal, peer));

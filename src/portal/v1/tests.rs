@@ -183,6 +183,8 @@ async fn guessing_tokens_becomes_slow() {
         let answer = bench.send(signing_in(token, &Browser::default())).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{token:?}");
     }
+    let long = bench.send(signing_in(&"a".repeat(64 << 10), &Browser::default())).await;
+    assert_eq!(long.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(bench.cluster.asked(), Vec::<String>::new(), "these are nobody's token, and not sent on");
     let mut refused = 0;
     while bench.send(signing_in("guess", &Browser::default())).await.status == StatusCode::UNAUTHORIZED {
@@ -316,7 +318,6 @@ async fn the_matrix_and_the_journal_are_shown() {
     assert!(file.text.starts_with("at,actor,type,application"), "{}", file.text);
 }
 
-/// What is recorded of the requests so far, once it is written and projected.
 #[tokio::test]
 async fn an_archive_arrives_on_the_portals_own_address() {
     let bench = Bench::new().await;

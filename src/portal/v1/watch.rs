@@ -40,8 +40,8 @@ use crate::portal::{
 
 /// How often something is sent, and looked whether the session lasts.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Messages that wait for a slow client before the API server's do.
-const WAITING: usize = 64;
+/// Messages that wait for a slow client before the API server's do: each has an object, which may be large.
+const WAITING: usize = 4;
 /// How long until the API server is asked again after it failed, at first and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(20));
 /// The longest `Last-Event-ID` that is read.

@@ -96,9 +96,17 @@ export class Plane {
     ).data;
   }
 
-  async clusterDeployments(namespace: string, signal?: AbortSignal): Promise<Page<Deployment>> {
-    const params = { path: { namespace }, query: { limit: 200 } };
-    return answered(await this.api.GET('/api/v1/namespaces/{namespace}/clusters', { params, signal })).data;
+  /** All of them: a cluster whose page is missing would seem empty. */
+  async clusterDeployments(namespace: string, signal?: AbortSignal): Promise<Deployment[]> {
+    const items: Deployment[] = [];
+    let next: string | undefined;
+    do {
+      const params = { path: { namespace }, query: { limit: 200, continue: next } };
+      const { data } = answered(await this.api.GET('/api/v1/namespaces/{namespace}/clusters', { params, signal }));
+      items.push(...data.items);
+      next = data.continue;
+    } while (next);
+    return items;
   }
 
   async audit(

@@ -2705,9 +2705,9 @@ export interface operations {
                 /** @description Only say what would become of it. */
                 dryRun?: boolean;
             };
-            header: {
-                /** @description The session's token */
-                "X-Orbit-CSRF": string;
+            header?: {
+                /** @description The session's token; not asked of who sends a Kubernetes token */
+                "X-Orbit-CSRF"?: string;
             };
             path: {
                 namespace: string;
@@ -2781,8 +2781,8 @@ export interface operations {
             header: {
                 /** @description The ETag of the object that this one was made from */
                 "If-Match": string;
-                /** @description The session's token */
-                "X-Orbit-CSRF": string;
+                /** @description The session's token; not asked of who sends a Kubernetes token */
+                "X-Orbit-CSRF"?: string;
             };
             path: {
                 namespace: string;
@@ -2827,11 +2827,11 @@ export interface operations {
                 /** @description Only say what would become of it. */
                 dryRun?: boolean;
             };
-            header: {
+            header?: {
                 /** @description The ETag that the object has to have */
                 "If-Match"?: string;
-                /** @description The session's token */
-                "X-Orbit-CSRF": string;
+                /** @description The session's token; not asked of who sends a Kubernetes token */
+                "X-Orbit-CSRF"?: string;
             };
             path: {
                 namespace: string;
@@ -3062,9 +3062,9 @@ export interface operations {
     signOut: {
         parameters: {
             query?: never;
-            header: {
-                /** @description The session's token */
-                "X-Orbit-CSRF": string;
+            header?: {
+                /** @description The session's token; not asked of who sends a Kubernetes token */
+                "X-Orbit-CSRF"?: string;
             };
             path?: never;
             cookie?: never;
@@ -3105,10 +3105,7 @@ export interface operations {
     getUploadSession: {
         parameters: {
             query?: never;
-            header: {
-                /** @description Bearer, and the upload key */
-                Authorization: string;
-            };
+            header?: never;
             path: {
                 namespace: string;
                 application: string;
@@ -3136,8 +3133,6 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Bearer, and the upload key */
-                Authorization: string;
                 /** @description The session's token */
                 "X-Orbit-CSRF": string;
             };
@@ -3170,8 +3165,6 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Bearer, and the upload key */
-                Authorization: string;
                 /** @description The session's token */
                 "X-Orbit-CSRF": string;
             };
@@ -3202,8 +3195,6 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Bearer, and the upload key */
-                Authorization: string;
                 /** @description Which bytes: first-last */
                 "Content-Range": string;
                 /** @description The session's token */

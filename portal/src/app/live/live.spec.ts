@@ -1,4 +1,7 @@
 import { TestBed } from '@angular/core/testing';
+import { Plane } from '../api/plane';
+import { Problem } from '../api/problem';
+import { Session } from '../api/types';
 import { Change, Live } from './live';
 
 class FakeSource {
@@ -30,11 +33,26 @@ class FakeSource {
 describe('Live', () => {
   let live: Live;
   let told: Change[];
+  let signedIn: boolean;
+  let hidden: boolean;
+
+  const look = (away: boolean): void => {
+    hidden = away;
+    document.dispatchEvent(new Event('visibilitychange'));
+  };
 
   beforeEach(() => {
     vi.useFakeTimers();
     FakeSource.all = [];
     vi.stubGlobal('EventSource', FakeSource);
+    [signedIn, hidden] = [true, false];
+    vi.spyOn(document, 'hidden', 'get').mockImplementation(() => hidden);
+    vi.spyOn(TestBed.inject(Plane), 'session').mockImplementation(async () => {
+      if (!signedIn) {
+        throw new Problem(401, 'Unauthorized', 'sign in first');
+      }
+      return {} as Session;
+    });
     live = TestBed.inject(Live);
     told = [];
     live.changes.subscribe((change) => told.push(change));
@@ -44,6 +62,7 @@ describe('Live', () => {
     live.follow(undefined);
     vi.useRealTimers();
     vi.unstubAllGlobals();
+    vi.restoreAllMocks();
   });
 
   it('follows one namespace by one stream', () => {
@@ -63,7 +82,7 @@ describe('Live', () => {
     expect(told).toEqual([change, { type: 'RESET' }]);
   });
 
-  it('leaves it to the browser to resume, and connects anew where that has given up', () => {
+  it('leaves it to the browser to resume, and connects anew where that has given up', async () => {
     const [first] = FakeSource.all;
     first?.onerror?.();
     vi.advanceTimersByTime(60_000);
@@ -71,7 +90,7 @@ describe('Live', () => {
     expect(live.state()).toBe('lost');
     first?.close();
     first?.onerror?.();
-    vi.advanceTimersByTime(1000);
+    await vi.advanceTimersByTimeAsync(1000);
     expect(FakeSource.all).toHaveLength(2);
     // It knows nothing of what was told last: all has to be read again.
     FakeSource.all[1]?.onopen?.();
@@ -79,12 +98,33 @@ describe('Live', () => {
     expect(live.state()).toBe('live');
   });
 
-  it('has the plane go on from the last message where there was one', () => {
+  it('asks no more where the session has ended', async () => {
+    signedIn = false;
+    FakeSource.all[0]?.close();
+    FakeSource.all[0]?.onerror?.();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(FakeSource.all).toHaveLength(1);
+    signedIn = true;
+    live.follow('shop');
+    expect(FakeSource.all).toHaveLength(2);
+  });
+
+  it('holds no connection while nobody looks, and goes on from the last message then', async () => {
+    const [first] = FakeSource.all;
+    first?.onmessage?.({ data: '{"type":"ADDED"}', lastEventId: 'id 7' });
+    look(true);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect([FakeSource.all.length, first?.readyState]).toEqual([1, FakeSource.CLOSED]);
+    look(false);
+    expect(FakeSource.all[1]?.url).toBe('/api/v1/namespaces/shop/watch?since=id+7');
+  });
+
+  it('has the plane go on from the last message where there was one', async () => {
     const [first] = FakeSource.all;
     first?.onmessage?.({ data: '{"type":"ADDED"}', lastEventId: 'id 7' });
     first?.close();
     first?.onerror?.();
-    vi.advanceTimersByTime(1000);
+    await vi.advanceTimersByTimeAsync(1000);
     expect(FakeSource.all[1]?.url).toBe('/api/v1/namespaces/shop/watch?since=id+7');
     FakeSource.all[1]?.onopen?.();
     expect(told).toEqual([{ type: 'ADDED' }]);

@@ -1,6 +1,7 @@
 import { computed, inject, Injectable, signal } from '@angular/core';
 import { Subject } from 'rxjs';
 import { Plane } from '../api/plane';
+import { Problem } from '../api/problem';
 import { KubernetesObject } from '../api/types';
 import { Plural } from '../api/types';
 
@@ -24,6 +25,20 @@ export class Live {
   private failures = 0;
   /** Where the plane is to go on from. */
   private lastId = '';
+
+  constructor() {
+    // Browsers have six connections to a host, for all tabs: one that nobody looks at holds none, and goes on later.
+    document.addEventListener('visibilitychange', () => {
+      const namespace = this.namespace();
+      if (!namespace) {
+        return;
+      }
+      this.leave();
+      if (!document.hidden) {
+        this.connect(namespace, true);
+      }
+    });
+  }
 
   readonly changes = this.told.asObservable();
   readonly namespace = signal<string | undefined>(undefined);
@@ -76,18 +91,40 @@ export class Live {
     source.onerror = () => {
       this.connection.set('lost');
       if (source.readyState === EventSource.CLOSED) {
-        // The browser gives up where the answer was a refusal. It may be a plane that is just starting.
+        // The browser gives up where the answer was a refusal, and does not say which. It may be a plane that is just
+        // starting. Where it is a session that has ended, asking for it leads to signing in.
         const pause = Math.min(1000 * 2 ** this.failures++, MAX_PAUSE);
-        this.again = setTimeout(() => this.connect(namespace, true), pause);
+        this.again = setTimeout(() => void this.connectAgain(namespace), pause);
       }
     };
   }
 
-  private end(): void {
+  private async connectAgain(namespace: string): Promise<void> {
+    const refused = await this.plane.session().then(
+      () => false,
+      (error: unknown) => Problem.of(error).status === 401,
+    );
+    if (namespace !== this.namespace()) {
+      return;
+    }
+    if (refused) {
+      // Whoever signs in again has it followed anew.
+      this.end();
+      this.namespace.set(undefined);
+    } else if (!document.hidden) {
+      this.connect(namespace, true);
+    }
+  }
+
+  private leave(): void {
     clearTimeout(this.again);
     this.source?.close();
     this.source = undefined;
     this.failures = 0;
+  }
+
+  private end(): void {
+    this.leave();
     this.lastId = '';
     this.connection.set('off');
   }

@@ -11,9 +11,10 @@ describe('liveQuery', () => {
   let asked: string[];
   let fails: boolean;
 
-  function make(): Query<string> {
+  function make(atMostEvery?: number): Query<string> {
     return TestBed.runInInjectionContext(() =>
       liveQuery({
+        atMostEvery,
         params: () => name(),
         load: async (params) => {
           asked.push(params);
@@ -72,6 +73,46 @@ describe('liveQuery', () => {
     changes.next({ type: 'RESET' });
     await vi.advanceTimersByTimeAsync(5000);
     expect(asked).toHaveLength(5);
+  });
+
+  it('is read while changes go on without end, and an answer that takes long is waited for', async () => {
+    const query = make();
+    await settle();
+    for (let tenth = 0; tenth < 50; tenth++) {
+      changes.next({ type: 'RESET' });
+      await vi.advanceTimersByTimeAsync(100);
+    }
+    expect(asked.length).toBeGreaterThanOrEqual(5);
+    expect(asked.length).toBeLessThanOrEqual(7);
+    await vi.advanceTimersByTimeAsync(5000);
+    let answer: (text: string) => void = () => undefined;
+    const slow = new Query<string>(() => new Promise((resolve) => (answer = resolve)));
+    void slow.reload();
+    void slow.refresh();
+    void slow.refresh();
+    answer('first');
+    await vi.advanceTimersByTimeAsync(0);
+    expect([slow.value(), slow.loading()]).toEqual(['first', true]);
+    answer('second');
+    await vi.advanceTimersByTimeAsync(0);
+    expect([slow.value(), slow.loading()]).toEqual(['second', false]);
+    expect(query.loading()).toBe(false);
+  });
+
+  it('gathers the changes of what is dear to ask, and asks once for all of them', async () => {
+    make(30_000);
+    await settle();
+    for (let second = 0; second < 60; second++) {
+      changes.next({ type: 'RESET' });
+      await vi.advanceTimersByTimeAsync(1000);
+    }
+    expect(asked).toHaveLength(3);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked).toHaveLength(3);
+    // After a while of quiet the next change is soon there.
+    changes.next({ type: 'RESET' });
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(asked).toHaveLength(4);
   });
 
   it('keeps the answer when asking again fails, and says that it failed', async () => {

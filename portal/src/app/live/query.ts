@@ -4,6 +4,8 @@ import { Change, Live } from './live';
 
 /** Changes come in bursts: this much later they are read together. */
 const SOON = 250;
+/** And while they go on, they are read this often. */
+const APART = 1000;
 /** The Viewport follows the journal, not the objects: what it tells of a change may come a moment after it. */
 const ONCE_MORE = 1500;
 
@@ -13,6 +15,8 @@ export interface QueryOptions<P, T> {
   load: (params: P, abort: AbortSignal) => Promise<T>;
   /** Which changes make the answer stale. */
   staleBy?: (change: Change, params: P) => boolean;
+  /** How long after an answer changes are gathered before it is asked for again, in milliseconds. */
+  atMostEvery?: number;
 }
 
 /** An answer that is kept fresh: it stays while it is asked for again, and also when that fails. */
@@ -26,6 +30,8 @@ export class Query<T> {
   readonly loading: Signal<boolean> = this.asking.asReadonly();
 
   private abort?: AbortController;
+  /** Whether it is to be asked again once the asking that is under way has ended. */
+  private stale = false;
 
   constructor(private readonly ask: (abort: AbortSignal) => Promise<T> | undefined) {}
 
@@ -33,6 +39,7 @@ export class Query<T> {
     this.abort?.abort();
     const abort = (this.abort = new AbortController());
     this.asking.set(true);
+    this.stale = false;
     try {
       const answer = await this.ask(abort.signal);
       if (!abort.signal.aborted) {
@@ -46,6 +53,18 @@ export class Query<T> {
         this.asking.set(false);
       }
     }
+    if (this.stale && !abort.signal.aborted) {
+      await this.reload();
+    }
+  }
+
+  /** Asks again, and lets an asking that is under way end first: one that takes long would never be answered. */
+  async refresh(): Promise<void> {
+    if (this.asking()) {
+      this.stale = true;
+      return;
+    }
+    await this.reload();
   }
 
   /** What is known better than by asking, as after a write. */
@@ -68,11 +87,21 @@ export class Query<T> {
 export function liveQuery<P, T>(options: QueryOptions<P, T>): Query<T> {
   const live = inject(Live);
   let params: P | undefined;
-  const query = new Query<T>((abort) => (params === undefined ? undefined : options.load(params, abort)));
-  let timers: ReturnType<typeof setTimeout>[] = [];
+  let asked = 0;
+  const query = new Query<T>((abort) => {
+    asked = Date.now();
+    return params === undefined ? undefined : options.load(params, abort);
+  });
+  let soon: ReturnType<typeof setTimeout> | undefined;
+  let onceMore: ReturnType<typeof setTimeout> | undefined;
   const cancel = (): void => {
-    timers.forEach(clearTimeout);
-    timers = [];
+    clearTimeout(soon);
+    clearTimeout(onceMore);
+    soon = undefined;
+  };
+  const refreshSoon = (): void => {
+    soon = undefined;
+    void query.refresh();
   };
   effect(() => {
     params = options.params();
@@ -89,8 +118,14 @@ export function liveQuery<P, T>(options: QueryOptions<P, T>): Query<T> {
     if (change.type !== 'RESET' && !options.staleBy?.(change, params)) {
       return;
     }
-    cancel();
-    timers = [SOON, ONCE_MORE].map((pause) => setTimeout(() => void query.reload(), pause));
+    const { atMostEvery } = options;
+    // The first of those that are read together decides when: changes without end, as of a rollout, put nothing off.
+    const due = asked + (atMostEvery ?? APART) - Date.now();
+    soon ??= setTimeout(refreshSoon, Math.max(atMostEvery === undefined ? SOON : ONCE_MORE, due));
+    if (atMostEvery === undefined) {
+      clearTimeout(onceMore);
+      onceMore = setTimeout(() => void query.refresh(), ONCE_MORE);
+    }
   });
   inject(DestroyRef).onDestroy(() => {
     cancel();

@@ -63,7 +63,8 @@ export class Editing {
       }
       const { data, etag } = await this.plane.object<EnvironmentOverlay>(namespace, 'environmentoverlays', name);
       if (again && etag && data.metadata.generation === overlay.metadata.generation) {
-        // Only its status has moved on: nobody has changed what it asks for.
+        // Nobody has changed what it asks for; labels and annotations may have, and are taken as they are now.
+        this.overlay.set(data);
         this.etag = etag;
         return this.attempt(form, dryRun, false);
       }

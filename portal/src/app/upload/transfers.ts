@@ -185,8 +185,9 @@ export class Transfers {
         await this.sendFile(transfer, abort.signal, hashAgain);
       } else {
         transfer.begin('asking');
-        await this.write(transfer);
+        await this.write(transfer, abort.signal);
       }
+      abort.signal.throwIfAborted();
       this.note(transfer, { sent: true, key: undefined });
       transfer.phase.set('sent');
       void forgetHandle(transfer.record().id);
@@ -225,11 +226,13 @@ export class Transfers {
     }
     transfer.begin('asking');
     let url = before ? await this.sessionOf(transfer) : undefined;
+    abort.throwIfAborted();
     if (!url) {
-      await this.write(transfer);
+      await this.write(transfer, abort);
       transfer.begin('waiting');
       url = await this.awaitSession(transfer, abort);
     }
+    abort.throwIfAborted();
     if (!url) {
       return; // The plane has these bytes already.
     }
@@ -276,11 +279,13 @@ export class Transfers {
   }
 
   /** Writes the ImageUpload: anew, or over the one that is there, unless somebody else does at the same moment. */
-  private async write(transfer: Transfer, attempt = 1): Promise<void> {
+  private async write(transfer: Transfer, abort: AbortSignal, attempt = 1): Promise<void> {
     const { request, reference, sha256 = '', file, key } = transfer.record();
     const source = reference ? { reference: { image: reference } } : { archive: { sha256, size: file?.size ?? 0 } };
     const found = await this.existing(transfer);
     const object = imageUpload(request, source, key && (await hashOfKey(key)), found?.data);
+    // Whoever pauses or gives up before this has written nothing.
+    abort.throwIfAborted();
     try {
       if (found) {
         await this.plane.replace(request.ns, 'imageuploads', object, found.etag ?? '');
@@ -293,8 +298,9 @@ export class Transfers {
       if ((status !== 412 && status !== 409) || attempt >= 5) {
         throw error;
       }
-      await this.write(transfer, attempt + 1);
+      await this.write(transfer, abort, attempt + 1);
     }
+    abort.throwIfAborted();
   }
 
   /** Where to send the bytes; nothing if the plane has them already. */

@@ -25,6 +25,7 @@ async fn programs_ask_with_a_token() {
     for (token, expected) in [(MARIA, 200), (VERA, 200), (NOBODY, 403), ("guessed", 401), ("", 401)] {
         assert_eq!(get(&bench, HISTORY, token).await.status.as_u16(), expected, "{token}");
     }
+    assert_eq!(get(&bench, HISTORY, "guessed").await.header("www-authenticate"), "Bearer");
     // Nobody else's page can send it along, so there is nothing more to prove.
     for (token, expected) in [(MARIA, 201), (VERA, 403)] {
         let request = asked(&Method::POST, OVERLAYS, token).header(header::CONTENT_TYPE, "application/json");
@@ -33,7 +34,7 @@ async fn programs_ask_with_a_token() {
     }
     // Who the token is of is asked once, not with every request.
     let reviews = bench.cluster.asked().iter().filter(|asked| asked.ends_with("/selfsubjectreviews")).count();
-    assert_eq!(reviews, 4);
+    assert_eq!(reviews, 5, "the two guesses are asked about each");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use crate::{
     viewport::{AuditEvent, AuditFilter, PageRequest, Projector},
 };
 
+/// What is recorded of the requests so far, once it is written and projected.
 async fn recorded(bench: &Bench) -> Vec<AuditEvent> {
     let end = CancellationToken::new();
     end.cancel();

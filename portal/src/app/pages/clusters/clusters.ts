@@ -49,7 +49,7 @@ export class Clusters {
       environment: object.metadata.labels?.['orbit.k8or.io/environment'],
       standing: standing(object),
       reachable: condition(object, 'Reachable'),
-      running: (this.deployments.value()?.items ?? [])
+      running: (this.deployments.value() ?? [])
         .filter(
           ({ cluster, current }) =>
             current && cluster.name === object.metadata.name && cluster.namespace === object.metadata.namespace,

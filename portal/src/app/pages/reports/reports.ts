@@ -61,10 +61,12 @@ export class Reports {
     ...range(this.span(), Date.now()),
     period: this.step() as 'day' | 'week',
   }));
-  // Not live: it is of whole days, and costs the plane more than what is looked at all the time.
   protected readonly report = liveQuery({
     params: () => ({ ns: this.ns(), asked: this.asked() }),
     load: ({ ns, asked }, abort) => this.plane.report(ns, asked, abort),
+    staleBy: (change) => change.type === 'RESET' || change.plural === 'deliveries' || change.plural === 'imageuploads',
+    // It is of whole days, and costs the plane more than what is looked at all the time.
+    atMostEvery: 30_000,
   });
   protected readonly measures = computed(() => {
     const report = this.report.value();
