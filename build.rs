@@ -16,8 +16,11 @@ fn main() {
     }
     files.sort();
     let mut code = String::from("&[\n");
-    for (name, path) in files {
-        writeln!(code, "    ({name:?}, include_bytes!({path:?}).as_slice()),").expect("a string takes all");
+    for name in files {
+        let path = format!("/{DIST}/{name}");
+        // Not by the path of this checkout: what is built may be kept, and used for another one.
+        writeln!(code, "    ({name:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?})).as_slice()),")
+            .expect("a string takes all");
     }
     code.push_str("]\n");
     let out = env::var("OUT_DIR").expect("cargo says where to write");
@@ -25,14 +28,13 @@ fn main() {
 }
 
 /// The files of a directory and those below it, by their paths relative to the root.
-fn collect(root: &Path, directory: &Path, files: &mut Vec<(String, String)>) {
+fn collect(root: &Path, directory: &Path, files: &mut Vec<String>) {
     for entry in fs::read_dir(directory).expect("the built application can be read").flatten() {
         let path = entry.path();
         if path.is_dir() {
             collect(root, &path, files);
             continue;
         }
-        let name = path.strip_prefix(root).expect("it is below the root").to_string_lossy().replace('\\', "/");
-        files.push((name, path.to_string_lossy().into_owned()));
+        files.push(path.strip_prefix(root).expect("it is below the root").to_string_lossy().replace('\\', "/"));
     }
 }

@@ -56,8 +56,7 @@ async fn soonest() -> Row {
     }
     times.sort();
     let median = times[ROUNDS / 2].as_secs_f64() * 1000.0;
-    plane.stop().await;
-    scene.end().await;
+    scene.end_with(plane).await;
     Row {
         name: "artifact published to applied in a cluster, median",
         value: median,
@@ -96,8 +95,7 @@ where
     until_all(arriving, &all, |it| Some(it.name_any())).await;
     let ours = began.elapsed();
     let theirs = kubectl_applies(&scene, all.iter().map(|name| manifest(name)).collect()).await;
-    plane.stop().await;
-    scene.end().await;
+    scene.end_with(plane).await;
     let (ours, theirs) = (ours.as_secs_f64() * 1000.0, theirs.as_secs_f64() * 1000.0);
     Row {
         name: what,

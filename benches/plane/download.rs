@@ -65,8 +65,7 @@ pub async fn measure() -> Vec<Row> {
         by_redirect.push(fetch(&sent_on, Some(&token)).await);
         by_plane.push(fetch(&through, Some(&token)).await);
     }
-    plane.stop().await;
-    scene.end().await;
+    scene.end_with(plane).await;
     let beside = median(by_s3);
     vec![
         row("blob download, sent on to S3", median(by_redirect), beside, "at least 80 %", 0.8),

@@ -37,8 +37,7 @@ pub async fn measure() -> Vec<Row> {
         .expect("orbit upload runs");
     assert!(upload.status.success(), "{}\n{}", String::from_utf8_lossy(&upload.stderr), plane.written());
     let peak = mebibytes(plane.id(), "VmHWM");
-    plane.stop().await;
-    scene.end().await;
+    scene.end_with(plane).await;
     vec![Row {
         name: "peak memory while 1 GiB comes in",
         value: peak,

@@ -58,8 +58,7 @@ pub async fn measure() -> Vec<Row> {
         times.push(tokio::time::timeout(PATIENCE, told).await.expect("the delivery tells of it"));
     }
     times.sort();
-    plane.stop().await;
-    scene.end().await;
+    scene.end_with(plane).await;
     let slow = milliseconds(times[ROUNDS * 95 / 100]);
     vec![Row {
         name: "pod event to condition, 95th percentile",

@@ -53,7 +53,9 @@ pub async fn measure() -> Vec<Row> {
     if !after.is_empty() {
         println!("The restart wrote: {after:?}");
     }
-    scene.end().await;
+    // Somebody has to let go what is held.
+    let plane = Plane::start(scene.folder.path(), &kubeconfig, &address).await;
+    scene.end_with(plane).await;
 
     let row = |name, unit, value: f64, beside: f64| Row {
         name,

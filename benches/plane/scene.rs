@@ -1,14 +1,24 @@
 //! A namespace, and the cluster as a user of its own that the audit log can tell from others.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, Config,
     api::{DeleteParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
+    runtime::{conditions::is_deleted, wait::await_condition},
 };
 use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::plane::Plane;
+
+/// How long a namespace may take to go: 500 applications take some 30 seconds.
+const GONE_WITHIN: Duration = Duration::from_secs(300);
 
 /// Where something is measured. [`Scene::end`] takes the namespace away.
 pub struct Scene {
@@ -68,9 +78,24 @@ impl Scene {
         shown.collect()
     }
 
-    /// Takes the namespace away.
+    /// Takes the namespace away, with all that is in it, before anything else is measured: the work that its end makes
+    /// would be counted there.
     pub async fn end(self) {
-        let namespaces: Api<Namespace> = Api::all(self.client);
-        namespaces.delete(&self.namespace, &DeleteParams::default()).await.expect("the namespace goes");
+        self.take_away().await;
+    }
+
+    /// The same, and the plane ends after it, which lets go what it holds there.
+    pub async fn end_with(self, plane: Plane) {
+        self.take_away().await;
+        plane.stop().await;
+    }
+
+    async fn take_away(&self) {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let deleted = namespaces.delete(&self.namespace, &DeleteParams::default()).await;
+        let uid = deleted.expect("the namespace goes").left().and_then(|namespace| namespace.metadata.uid);
+        let uid = uid.unwrap_or_default();
+        let gone = await_condition(namespaces, &self.namespace, is_deleted(&uid));
+        timeout(GONE_WITHIN, gone).await.expect("the namespace is gone in time").expect("it is watched");
     }
 }

@@ -40,7 +40,7 @@ use crate::{
     },
     embedded, failpoint,
     image_harbor::{self, ingest},
-    listener::{self, Certificates},
+    listener::{self, Certificates, TrustedProxies},
     overlay::renderer::Renderer,
     portal::Stores,
     registry::{
@@ -87,7 +87,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let probes = Probes { shutdown: shutdown_on_signal()?, ..Probes::default() };
     let shutdown = probes.shutdown.clone();
     let serve = |listener, certificates, router| {
-        let limits = listener::Limits::default();
+        let trusted = TrustedProxies(settings.trusted_proxies.clone());
+        let limits = listener::Limits { trusted, ..listener::Limits::default() };
         tokio::spawn(listener::serve(listener, certificates, router, limits, shutdown.clone().cancelled_owned()))
     };
     let health = serve(health_listener, None, probes::router(probes.clone()));

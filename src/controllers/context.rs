@@ -128,6 +128,16 @@ impl Context {
         }
     }
 
+    /// An object is gone, and with it whatever was kept of it in memory.
+    pub fn forget(&self, uid: &str) {
+        self.refusals.forget(uid);
+        self.corrections.forget(uid);
+        self.written.forget(uid);
+        self.patience.forget(uid);
+        self.recorded.forget(uid);
+        self.backoff.forget(uid);
+    }
+
     /// Objects of a kind in a namespace.
     pub fn api<K>(&self, namespace: &str) -> Api<K>
     where

@@ -1,8 +1,10 @@
-//! Since when objects wait for what is mostly there in a moment. To tell of each such wait, and then of its end, would
-//! make every change two.
+//! Waits for what is mostly there in a moment, since when, and with which status. To tell of each such wait, and then of
+//! its end, would make every change two; to forget what was done before it would do that again.
 
 use std::{
+    any::Any,
     collections::HashMap,
+    fmt::Debug,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -12,18 +14,32 @@ const MOMENT: Duration = Duration::from_secs(1);
 
 /// Waits, by the objects' UIDs.
 #[derive(Debug, Default)]
-pub struct Patience(Mutex<HashMap<String, Instant>>);
+pub struct Patience(Mutex<HashMap<String, Wait>>);
+
+#[derive(Debug)]
+struct Wait {
+    since: Instant,
+    /// A status of the object's kind.
+    status: Box<dyn Any + Send>,
+}
 
 impl Patience {
-    /// How long the wait may still be kept to oneself; none once it has to be told of, which begins the next one.
-    pub fn left(&self, uid: &str) -> Option<Duration> {
+    /// How long the wait may still be kept to oneself, with what is to be told at its end; none once it has to be told of,
+    /// which begins the next one.
+    pub fn left(&self, uid: &str, status: &(impl Clone + Send + 'static)) -> Option<Duration> {
         let mut waits = self.lock();
-        let since = *waits.entry(uid.to_owned()).or_insert_with(Instant::now);
+        let since = waits.get(uid).map_or_else(Instant::now, |wait| wait.since);
         let left = MOMENT.checked_sub(since.elapsed()).filter(|left| !left.is_zero());
-        if left.is_none() {
-            waits.remove(uid);
+        match left {
+            Some(_) => drop(waits.insert(uid.to_owned(), Wait { since, status: Box::new(status.clone()) })),
+            None => drop(waits.remove(uid)),
         }
         left
+    }
+
+    /// The status that was kept to oneself.
+    pub fn untold<S: Clone + 'static>(&self, uid: &str) -> Option<S> {
+        self.lock().get(uid)?.status.downcast_ref::<S>().cloned()
     }
 
     /// The wait is over, or the object is gone.
@@ -31,7 +47,7 @@ impl Patience {
         self.lock().remove(uid);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Wait>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -43,13 +59,14 @@ mod tests {
     #[test]
     fn a_wait_is_told_of_once_it_is_longer_than_a_moment() {
         let patience = Patience::default();
-        let first = patience.left("a").unwrap();
-        assert!(first <= MOMENT && patience.left("a").unwrap() <= first && patience.left("b").is_some());
-        *patience.lock().get_mut("a").unwrap() -= MOMENT;
-        assert_eq!(patience.left("a"), None);
-        assert!(patience.left("a").is_some(), "what is told next may wait again");
-        *patience.lock().get_mut("a").unwrap() -= MOMENT;
+        let first = patience.left("a", &1).unwrap();
+        assert!(first <= MOMENT && patience.left("a", &2).unwrap() <= first && patience.left("b", &1).is_some());
+        assert_eq!((patience.untold("a"), patience.untold("b"), patience.untold::<i32>("c")), (Some(2), Some(1), None));
+        patience.lock().get_mut("a").unwrap().since -= MOMENT;
+        assert_eq!((patience.left("a", &3), patience.untold::<i32>("a")), (None, None));
+        assert!(patience.left("a", &3).is_some(), "what is told next may wait again");
+        patience.lock().get_mut("a").unwrap().since -= MOMENT;
         patience.forget("a");
-        assert!(patience.left("a").is_some());
+        assert!(patience.left("a", &3).is_some());
     }
 }

@@ -48,7 +48,7 @@ pub trait Reconcile:
     + 'static
 {
     /// Its status.
-    type Status: Clone + Debug + Default + PartialEq + Serialize + Send + Sync;
+    type Status: Clone + Debug + Default + PartialEq + Serialize + Send + Sync + 'static;
     /// Its name.
     const KIND: &'static str;
     /// Whether its end is recorded, so that it has to be held back until it is.
@@ -120,8 +120,8 @@ pub async fn drive<K: Reconcile>(
             // On the heap: thousands may wait for a place, and need little until they have one.
             let settled = Box::pin(settle(object, &context));
             // Beside it: a namespace's changes are recorded one after the other, and no work waits for that.
-            let (recorded, (outcome, action)) = tokio::join!(spec_changes::observe(object, &context), settled);
-            (outcome, if recorded { action } else { Action::requeue(spec_changes::AGAIN) })
+            let (unrecorded, (outcome, again)) = tokio::join!(spec_changes::observe(object, &context), settled);
+            (outcome, next_look(outcome, again, unrecorded))
         }
     };
     context.metrics.reconciled(K::KIND, outcome, started.elapsed());
@@ -129,19 +129,16 @@ pub async fn drive<K: Reconcile>(
 }
 
 /// Runs the pipeline, or at its end the last step of it; the journal has the end before the object goes.
-async fn settle<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
+async fn settle<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Option<Duration>) {
     match (object.meta().deletion_timestamp.is_some(), finalizers::is_held(object.meta())) {
         (true, true) => end(object, context).await,
         (true, false) => {
-            context.backoff.forget(&object.uid().unwrap_or_default());
-            context.written.forget(&object.uid().unwrap_or_default());
-            context.patience.forget(&object.uid().unwrap_or_default());
-            context.recorded.forget(&object.uid().unwrap_or_default());
-            (Outcome::Deleted, Action::await_change())
+            // What was kept of it goes when the watch sees that it is gone.
+            (Outcome::Deleted, None)
         }
         (false, false) if K::HELD => match finalizers::hold::<K>(object.meta(), context).await {
             // The finalizer brings the object back here.
-            Ok(()) => (Outcome::Waiting, Action::await_change()),
+            Ok(()) => (Outcome::Waiting, None),
             Err(error) => later(object, context, &error.into()),
         },
         (false, _) => run(object, context).await,
@@ -149,19 +146,21 @@ async fn settle<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action
 }
 
 /// Runs the pipeline and publishes what came of it.
-async fn run<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
-    let mut status = object.status().cloned().unwrap_or_default();
+async fn run<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Option<Duration>) {
+    let uid = object.uid().unwrap_or_default();
+    // What was done is known, whether or not it was told of.
+    let untold = context.patience.untold(&uid);
+    let mut status = untold.or_else(|| object.status().cloned()).unwrap_or_default();
     let outcome = if object.suspended() {
         let message = "spec.suspend is set: everything stays as it is until it is unset";
         Err(Halt::waiting(reason::SUSPENDED, message))
     } else {
         attempt(object.reconcile(context, &mut status), K::TIMEOUT).await
     };
-    let uid = object.uid().unwrap_or_default();
     match &outcome {
         Err(halt) if halt.brief => {
-            if let Some(left) = context.patience.left(&uid) {
-                return (Outcome::Waiting, Action::requeue(left));
+            if let Some(left) = context.patience.left(&uid, &status) {
+                return (Outcome::Waiting, Some(left));
             }
         }
         _ => context.patience.forget(&uid),
@@ -173,7 +172,7 @@ async fn run<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
     match outcome {
         Ok(ready) => {
             context.backoff.forget(&uid);
-            (Outcome::Ready, look_again(ready.again))
+            (Outcome::Ready, ready.again.map(spread))
         }
         Err(halt) => later(object, context, &halt),
     }
@@ -202,29 +201,35 @@ pub async fn progress<K: Reconcile>(
 }
 
 /// When to look again at what halted.
-fn later<K: Reconcile>(object: &K, context: &Context, halt: &Halt) -> (Outcome, Action) {
+fn later<K: Reconcile>(object: &K, context: &Context, halt: &Halt) -> (Outcome, Option<Duration>) {
     let uid = object.uid().unwrap_or_default();
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     match halt.kind {
         HaltKind::Waiting { again } => {
             context.backoff.forget(&uid);
-            (Outcome::Waiting, look_again(again))
+            (Outcome::Waiting, again.map(spread))
         }
         HaltKind::Stalled { again } => {
             context.backoff.forget(&uid);
-            (Outcome::Stalled, look_again(again))
+            (Outcome::Stalled, again.map(spread))
         }
         HaltKind::Retry => {
             let after = context.backoff.failed(&uid);
             tracing::warn!(kind = K::KIND, namespace, name, %halt, ?after, "tried again");
-            (Outcome::Retry, Action::requeue(after))
+            (Outcome::Retry, Some(after))
         }
     }
 }
 
-/// After that while, or when something changes.
-fn look_again(again: Option<Duration>) -> Action {
-    again.map_or_else(Action::await_change, |after| Action::requeue(spread(after)))
+/// After that while, or when something changes. That a spec is not in the journal yet brings back sooner what would rest;
+/// what fails itself keeps to its own ever longer waits.
+fn next_look(outcome: Outcome, again: Option<Duration>, unrecorded: Option<Duration>) -> Action {
+    let next = match (again, unrecorded) {
+        (Some(again), Some(unrecorded)) if outcome == Outcome::Retry => Some(again.max(unrecorded)),
+        (Some(again), Some(unrecorded)) => Some(again.min(unrecorded)),
+        (again, unrecorded) => again.or(unrecorded),
+    };
+    next.map_or_else(Action::await_change, Action::requeue)
 }
 
 /// A tenth more or less, so that what was made together does not come back together.
@@ -297,7 +302,7 @@ fn bounded(requested_at: &str) -> String {
 }
 
 /// Records the end of the object and lets it go. While a store is down it stays, with a condition that says so.
-async fn end<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
+async fn end<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Option<Duration>) {
     let retiring = async {
         object.retire(context).await?;
         Ok(spec_changes::gone(object, context).await?)
@@ -307,13 +312,7 @@ async fn end<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Action) {
         Err(halt) => Err(halt),
     };
     match released {
-        Ok(()) => {
-            context.backoff.forget(&object.uid().unwrap_or_default());
-            context.written.forget(&object.uid().unwrap_or_default());
-            context.patience.forget(&object.uid().unwrap_or_default());
-            context.recorded.forget(&object.uid().unwrap_or_default());
-            (Outcome::Deleted, Action::await_change())
-        }
+        Ok(()) => (Outcome::Deleted, None),
         Err(halt) => {
             // Whatever it is, the object must not stay for ever: an end is always tried again.
             let halt = Halt { kind: HaltKind::Retry, message: format!("deletion waits: {}", halt.message), ..halt };
@@ -362,6 +361,20 @@ mod tests {
         assert_eq!((defect.kind, endless.kind), (HaltKind::Retry, HaltKind::Retry));
         assert!(defect.message.contains("defect") && endless.message.contains("without an end"));
         assert_eq!(attempt(async { Ok(1) }, minute).await, Ok(1));
+    }
+
+    #[test]
+    fn what_is_not_recorded_hurries_only_what_would_rest() {
+        let [second, hour] = [1, 3600].map(Duration::from_secs);
+        for (outcome, again, unrecorded, next) in [
+            (Outcome::Ready, None, None, Action::await_change()),
+            (Outcome::Ready, Some(hour), None, Action::requeue(hour)),
+            (Outcome::Ready, None, Some(second), Action::requeue(second)),
+            (Outcome::Stalled, Some(hour), Some(second), Action::requeue(second)),
+            (Outcome::Retry, Some(hour), Some(second), Action::requeue(hour)),
+        ] {
+            assert_eq!(next_look(outcome, again, unrecorded), next, "{outcome:?}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::{
 use kube::ResourceExt;
 use serde::Serialize;
 
-use super::{context::Context, reconcile::Reconcile};
+use super::{backoff::Backoff, context::Context, reconcile::Reconcile};
 use crate::{
     chart_store::{ChartStoreError, Entry, Fact, Spec, SpecChange, SpecRecord, changes_of},
     digest::Digest,
@@ -21,8 +21,6 @@ use crate::{
 
 /// How long it may take before the work goes on without.
 const WITHIN: Duration = Duration::from_secs(5);
-/// When to try again.
-pub const AGAIN: Duration = Duration::from_secs(5);
 
 /// What of an object the journal tells with its spec.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,12 +49,16 @@ impl Audited {
 
 /// The generations that are known to be recorded, by UID: a plane at rest asks the store for none of them.
 #[derive(Debug, Default)]
-pub struct Recorded(Mutex<HashMap<String, i64>>);
+pub struct Recorded {
+    generations: Mutex<HashMap<String, i64>>,
+    failures: Backoff,
+}
 
 impl Recorded {
     /// The object is gone.
     pub fn forget(&self, uid: &str) {
         self.held().remove(uid);
+        self.failures.forget(uid);
     }
 
     fn has(&self, uid: &str, generation: i64) -> bool {
@@ -64,35 +66,37 @@ impl Recorded {
     }
 
     fn keep(&self, uid: String, generation: i64) {
+        self.failures.forget(&uid);
         self.held().insert(uid, generation);
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<String, i64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.generations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Records the object's spec as it is, if it is another than before. Whether it is recorded.
-pub async fn observe<K: Reconcile>(object: &K, context: &Context) -> bool {
-    let (Some(audited), Some(uid)) = (object.audited(), object.uid()) else { return true };
+/// Records the object's spec as it is, if it is another than before. When to try again, where that did not succeed.
+pub async fn observe<K: Reconcile>(object: &K, context: &Context) -> Option<Duration> {
+    let (audited, uid) = object.audited().zip(object.uid())?;
     let generation = object.meta().generation.unwrap_or_default();
     // Its end is another generation of the same spec, and is recorded as its end.
     if object.meta().deletion_timestamp.is_some() || context.recorded.has(&uid, generation) {
-        return true;
+        return None;
     }
-    let after = Spec { generation, digest: audited.digest };
-    let recording = record(object, context, &audited, Some(after), context.actor(object));
-    let problem = match tokio::time::timeout(WITHIN, recording).await {
-        Ok(Ok(())) => {
+    let entry = entry(object, &audited, Some(Spec { generation, digest: audited.digest }), context.actor(object));
+    let key = changes_of(&object.namespace().unwrap_or_default());
+    let _alone = context.alone_with(&key).await;
+    let problem = match tokio::time::timeout(WITHIN, context.chart_store.record(&key, entry)).await {
+        Ok(Ok(_)) => {
             context.recorded.keep(uid, generation);
-            return true;
+            return None;
         }
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("no answer within {} s", WITHIN.as_secs()),
     };
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     tracing::warn!(kind = K::KIND, namespace, name, generation, problem, "a spec is not in the journal yet");
-    false
+    Some(context.recorded.failures.failed(&uid))
 }
 
 /// Records the object's end, and before it the spec that it ended with, where that was never seen.
@@ -103,21 +107,18 @@ pub async fn gone<K: Reconcile>(object: &K, context: &Context) -> Result<(), Cha
     let Some(audited) = object.audited() else { return Ok(()) };
     let last = Spec { generation: object.meta().generation.unwrap_or_default(), digest: audited.digest };
     let key = changes_of(&object.namespace().unwrap_or_default());
+    let _alone = context.alone_with(&key).await;
     let recorded = context.chart_store.spec_record(&key, &format!("{}/{}", K::KIND, object.name_any())).await?;
     if SpecRecord::is_behind(recorded.as_ref(), object.meta().uid.as_deref().unwrap_or_default(), &last) {
-        record(object, context, &audited, Some(last), context.actor(object)).await?;
+        let unseen = entry(object, &audited, Some(last), context.actor(object));
+        context.chart_store.record(&key, unseen).await?;
     }
-    record(object, context, &audited, None, context.deleter()).await
+    context.chart_store.record(&key, entry(object, &audited, None, context.deleter())).await.map(drop)
 }
 
-async fn record<K: Reconcile>(
-    object: &K,
-    context: &Context,
-    audited: &Audited,
-    after: Option<Spec>,
-    actor: String,
-) -> Result<(), ChartStoreError> {
-    let key = changes_of(&object.namespace().unwrap_or_default());
+/// A change of an object's spec, for the journal of its namespace's changes. They are recorded one after the other: at the
+/// first start there are as many as there are objects, for one journal.
+fn entry<K: Reconcile>(object: &K, audited: &Audited, after: Option<Spec>, actor: String) -> Entry {
     let change = SpecChange {
         kind: K::KIND.to_owned(),
         name: object.name_any(),
@@ -127,10 +128,7 @@ async fn record<K: Reconcile>(
         before: None,
         after,
     };
-    // One after the other: at the first start there are as many as there are objects, for one journal.
-    let _alone = context.alone_with(&key).await;
-    let entry = Entry { actor, fact: Fact::Changed(change), spec: None, chart_package: None };
-    context.chart_store.record(&key, entry).await.map(drop)
+    Entry { actor, fact: Fact::Changed(change), spec: None, chart_package: None }
 }
 
 #[cfg(test)]

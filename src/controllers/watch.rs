@@ -189,18 +189,21 @@ fn uncached<K: Reconcile>() -> Room<K> {
 /// A kind's objects, and the changes of them that mean work: not those of their status. `told` hears of every change as
 /// soon as the store has it: whoever is woken sooner would look into the store too early, and not be woken again.
 fn watched<K: Reconcile>(
-    context: &Context,
+    context: &Arc<Context>,
     (store, (writer, listed)): Room<K>,
     told: Vec<Bell<Guarded<K>>>,
 ) -> (Store<Guarded<K>>, impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + use<K>) {
     let work = predicates::generation.combine(predicates::finalizers).combine(predicates::annotations);
     let mut ringer = Ringer::new(told, store.clone());
+    let remembering = context.clone();
     let changes = events::<K>(context)
         .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
         .inspect_ok(move |event| {
             listed.hear(event);
-            ringer.hear(event);
+            for told in ringer.hear(event).iter().filter(|told| told.gone) {
+                remembering.forget(&told.object.uid().unwrap_or_default());
+            }
         })
         .applied_objects()
         .predicate_filter(work, Default::default());

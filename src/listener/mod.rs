@@ -4,19 +4,23 @@
 //! headers must come in time, bodies must move in both directions, and there are only so many connections. How much a
 //! request may ask for is the routers' own business.
 
+mod client;
+mod occupancy;
 mod pace;
 mod tls;
 
 #[cfg(test)]
 mod tests;
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
-
-use axum::{
-    Router,
-    body::Body,
-    extract::{ConnectInfo, Request},
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
 };
+
+use axum::{Router, body::Body, extract::Request};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -32,22 +36,32 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use self::pace::{PacedBody, PacedStream};
 pub use self::{
+    client::{Client, Network, TrustedProxies},
     pace::Pace,
     tls::{Certificate, CertificateError, Certificates},
+};
+use self::{
+    occupancy::{Occupancy, Occupied},
+    pace::{PacedBody, PacedStream},
 };
 
 /// Bytes of a connection's read buffer at most: of a request's line and headers, too.
 const HEAD: usize = 64 << 10;
 /// How long nothing is accepted after the system refused to: it is out of file descriptors or memory.
 const OUT_OF_RESOURCES: Duration = Duration::from_secs(1);
+/// How often it is told that an address wants more connections than it may have.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// What clients may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at a time; further ones wait in the system's queue.
     pub connections: usize,
+    /// Those of one address, unless it is a trusted proxy's; further ones are closed.
+    pub of_address: usize,
+    /// Whose word is taken for whom they send a request for.
+    pub trusted: TrustedProxies,
     /// From a connection's beginning, or the answer before, until all headers of a request are there.
     pub headers: Duration,
     /// Of request bodies while a handler waits for them, and of answers.
@@ -57,11 +71,13 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 512 connections, 30 seconds for headers, 1 KiB in 30 seconds, and 20 seconds of grace: less than the 30 that
+    /// 512 connections, half of them of one address, no proxies, 30 seconds for headers, 1 KiB in 30 seconds, and 20 seconds of grace: less than the 30 that
     /// Kubernetes gives a pod.
     fn default() -> Self {
         Self {
             connections: 512,
+            of_address: 256,
+            trusted: TrustedProxies::default(),
             headers: Duration::from_secs(30),
             pace: Pace { bytes: 1 << 10, within: Duration::from_secs(30) },
             grace: Duration::from_secs(20),
@@ -72,7 +88,7 @@ impl Default for Limits {
 /// Serves `app` until `shutdown` resolves. From then on nothing is accepted, idle connections end, and requests under
 /// way have [`Limits::grace`]; what is left then is cut off.
 ///
-/// Handlers find the client's address as [`ConnectInfo<SocketAddr>`](ConnectInfo).
+/// Handlers find the client's address as [`Client`].
 ///
 /// With `certificates` it speaks TLS, and nothing else.
 pub async fn serve(
@@ -86,6 +102,8 @@ pub async fn serve(
     let ending = CancellationToken::new();
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
+    let occupancy = Occupancy::default();
+    let mut told: Option<Instant> = None;
     loop {
         let (stream, address, permit) = tokio::select! {
             biased;
@@ -94,10 +112,21 @@ pub async fn serve(
             Some(_) = connections.join_next() => continue,
             accepted = accept(&listener, &free) => accepted,
         };
+        let Some(place) = place(&occupancy, address.ip(), &limits) else {
+            if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
+                told = Some(Instant::now());
+                tracing::warn!(
+                    %address,
+                    connections = limits.of_address,
+                    "an address has as many connections as one may have: others of it are closed. If it is a proxy's, name it in --trusted-proxies"
+                );
+            }
+            continue;
+        };
         let (certificates, app, limits, ending) = (certificates.clone(), app.clone(), limits.clone(), ending.clone());
         connections.spawn(async move {
             connection(stream, address, certificates, app, limits, ending).await;
-            drop(permit);
+            drop((permit, place));
         });
     }
     drop(listener);
@@ -121,6 +150,14 @@ async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> (TcpStream, So
                 sleep(OUT_OF_RESOURCES).await;
             }
         }
+    }
+}
+
+/// What keeps an address from having all connections; none where it has enough.
+fn place(occupancy: &Occupancy, address: IpAddr, limits: &Limits) -> Option<Option<Occupied>> {
+    match limits.trusted.has(address.to_canonical()) {
+        true => Some(None),
+        false => occupancy.take(address, limits.of_address).map(Some),
     }
 }
 
@@ -158,14 +195,16 @@ async fn requests<S>(stream: S, address: SocketAddr, app: Router, limits: Limits
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    let Limits { headers, pace, trusted, .. } = limits;
     let app = app.map_request(move |request: Request<Incoming>| {
-        let mut request = request.map(|body| Body::new(PacedBody::new(body, limits.pace)));
-        request.extensions_mut().insert(ConnectInfo(address));
+        let client = trusted.client(address.ip(), request.headers());
+        let mut request = request.map(|body| Body::new(PacedBody::new(body, pace)));
+        request.extensions_mut().insert(client);
         request
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.headers)
+        .header_read_timeout(headers)
         .max_buf_size(HEAD)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
     let mut serving = pin!(serving);

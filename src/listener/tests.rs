@@ -19,6 +19,8 @@ const AT_MOST: Duration = Duration::from_secs(20);
 fn limits() -> Limits {
     Limits {
         connections: 64,
+        of_address: 64,
+        trusted: TrustedProxies::default(),
         headers: Duration::from_millis(300),
         pace: Pace { bytes: 1 << 10, within: Duration::from_millis(300) },
         grace: Duration::from_millis(300),
@@ -217,10 +219,36 @@ async fn a_shutdown_does_not_wait_for_ever() {
 }
 
 #[tokio::test]
-async fn handlers_know_the_clients_address() {
-    let app = get(async |ConnectInfo(address): ConnectInfo<SocketAddr>| address.to_string());
-    let server = Server::new(Router::new().route("/", app), limits()).await;
-    let mut stream = server.sent(REQUEST).await;
-    let own = stream.local_addr().unwrap().to_string();
-    assert!(until_the_end(&mut stream).await.ends_with(&own));
+async fn an_address_has_so_many_connections_and_a_proxy_more() {
+    let (app, mut begun) = held();
+    let server = Server::new(app, Limits { of_address: 1, ..limits() }).await;
+    let mut first = server.sent(REQUEST).await;
+    let release = in_time(begun.recv()).await.unwrap();
+    let mut second = server.sent(REQUEST).await;
+    assert_eq!(until_the_end(&mut second).await, "", "it is closed, and did not wait");
+    release.send(()).unwrap();
+    assert!(until_the_end(&mut first).await.ends_with("done"));
+    let mut third = server.sent(REQUEST).await;
+    in_time(begun.recv()).await.unwrap().send(()).unwrap();
+    assert!(until_the_end(&mut third).await.ends_with("done"));
+
+    let (app, mut begun) = held();
+    let trusted = TrustedProxies(vec!["127.0.0.0/8".parse().unwrap()]);
+    let server = Server::new(app, Limits { of_address: 1, trusted, ..limits() }).await;
+    let _streams = [server.sent(REQUEST).await, server.sent(REQUEST).await];
+    for _ in 0..2 {
+        in_time(begun.recv()).await.unwrap().send(()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn handlers_are_told_who_asks() {
+    const FORWARDED: &str = "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.7\r\nConnection: close\r\n\r\n";
+    for (proxies, expected) in [(vec![], "127.0.0.1"), (vec!["127.0.0.1".parse().unwrap()], "192.0.2.7")] {
+        let app = get(async |request: Request| Client::or_anybody(request.extensions()).to_string());
+        let limits = Limits { trusted: TrustedProxies(proxies), ..limits() };
+        let server = Server::new(Router::new().route("/", app), limits).await;
+        let answer = until_the_end(&mut server.sent(FORWARDED).await).await;
+        assert!(answer.ends_with(expected), "{answer}");
+    }
 }

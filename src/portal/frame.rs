@@ -8,8 +8,11 @@ use axum::{
 };
 use tracing::Instrument;
 
-use super::{Portal, sessions::random, visitor};
-use crate::requests::{REQUEST_ID, RequestId};
+use super::{Portal, sessions::random};
+use crate::{
+    listener::Client,
+    requests::{REQUEST_ID, RequestId},
+};
 
 /// What marks this answer's own styles: random, and good for this one answer.
 #[derive(Debug, Clone)]
@@ -22,8 +25,8 @@ pub async fn around(State(portal): State<Portal>, mut request: Request, next: Ne
     request.extensions_mut().insert(nonce.clone());
     request.extensions_mut().insert(RequestId(id.clone()));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let peer = visitor::peer(&request);
-    let span = tracing::info_span!("request", id, %method, path, %peer, user = tracing::field::Empty);
+    let client = Client::or_anybody(request.extensions());
+    let span = tracing::info_span!("request", id, %method, path, %client, user = tracing::field::Empty);
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
     span.in_scope(|| {

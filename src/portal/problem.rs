@@ -104,9 +104,21 @@ impl Problem {
     }
 
     /// A session has too many event streams open.
-    pub fn too_many_streams() -> Self {
+    pub fn too_many_streams_of_session() -> Self {
         let detail = "this session watches in too many places at once: close some of the portal's pages";
         Self { wait: Some(15), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
+    }
+
+    /// All together have too many event streams open.
+    pub fn too_many_streams() -> Self {
+        let detail =
+            "too many pages are open at once, of all who are signed in: this one is not told of changes for now";
+        Self { wait: Some(30), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
+    }
+
+    /// What the API server has is more than is shown.
+    pub fn too_large_to_show() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "this object is too large to be shown: kubectl shows it")
     }
 
     /// What is to be replaced has to be named with its version.

@@ -26,8 +26,6 @@ const IDLE: SignedDuration = SignedDuration::from_hours(1);
 const MAX_SESSIONS: usize = 4096;
 /// Sessions of one user: nobody signs others out by signing in again and again.
 const MAX_OF_USER: usize = 32;
-/// Event streams that one session may have open.
-const STREAMS: usize = 8;
 
 /// Somebody, as the API server knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +127,7 @@ impl Sessions {
             client,
             expires_at,
             fingerprint,
-            streams: places(STREAMS),
+            streams: places(turns::STREAMS_OF_SESSION),
             objects: places(turns::OBJECTS_OF_SESSION),
             comparisons: places(turns::COMPARISONS_OF_SESSION),
         });

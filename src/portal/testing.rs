@@ -8,8 +8,11 @@ use std::{
 };
 
 use axum::http::{Method, Request, Response};
+use futures::{Stream, stream};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use url::form_urlencoded;
 
 use super::authority::{Authority, Cluster};
 
@@ -28,6 +31,8 @@ pub fn nobodys_client() -> Client {
 #[derive(Default)]
 pub struct FakeCluster {
     state: Arc<Mutex<State>>,
+    /// The version of the last change.
+    changed: Arc<watch::Sender<u64>>,
 }
 
 #[derive(Default)]
@@ -54,6 +59,18 @@ impl FakeCluster {
         let object = state.objects.get_mut(path).unwrap();
         change(object);
         object["metadata"]["resourceVersion"] = version.to_string().into();
+        self.changed.send_replace(version);
+    }
+
+    /// So many objects of a kind are there, each of so many bytes.
+    pub fn fill(&self, kind: &str, number: usize, bytes: usize) {
+        let mut state = self.state.lock().unwrap();
+        let spec = json!({"application": "web", "values": {"text": "x".repeat(bytes)}});
+        for number in 0..number {
+            let name = format!("large-{number:04}");
+            let object = json!({"metadata": {"name": name, "resourceVersion": "1"}, "spec": spec});
+            state.objects.insert(format!("{kind}/{name}"), object);
+        }
     }
 
     /// Who asked for what.
@@ -68,9 +85,9 @@ impl Cluster for FakeCluster {
             Authority::Token(token) => token.expose().to_owned(),
             Authority::Impersonation(user) => format!("impersonated {} {:?}", user.name, user.groups),
         };
-        let state = self.state.clone();
+        let (state, changed) = (self.state.clone(), self.changed.clone());
         let service = tower::service_fn(move |request: Request<Body>| {
-            let (state, user) = (state.clone(), user.clone());
+            let (state, changed, user) = (state.clone(), changed.clone(), user.clone());
             async move {
                 let (parts, body) = request.into_parts();
                 let body = body.collect_bytes().await.unwrap();
@@ -78,12 +95,39 @@ impl Cluster for FakeCluster {
                 let path = parts.uri.path();
                 let (status, answer) =
                     state.lock().unwrap().answer(&user, &parts.method, path, parts.uri.query(), &body);
-                let body = Body::from(answer.to_string().into_bytes());
+                changed.send_replace(state.lock().unwrap().version);
+                let query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+                let query: BTreeMap<_, _> = query.collect();
+                let body = match status == 200 && query.contains_key("watch") {
+                    true => {
+                        let since = query["resourceVersion"].parse().unwrap();
+                        axum::body::Body::from_stream(told(state, changed.subscribe(), format!("{path}/"), since))
+                    }
+                    false => axum::body::Body::from(answer.to_string()),
+                };
                 Ok::<_, Infallible>(Response::builder().status(status).body(body).unwrap())
             }
         });
         Ok(Client::new(service, "default"))
     }
+}
+
+/// The objects below a path that changed after a version, as they do.
+fn told(
+    state: Arc<Mutex<State>>,
+    changed: watch::Receiver<u64>,
+    place: String,
+    since: u64,
+) -> impl Stream<Item = Result<String, Infallible>> {
+    stream::unfold((state, changed, place, since), async |(state, mut changed, place, since)| {
+        loop {
+            let (events, version) = state.lock().unwrap().since(&place, since);
+            if !events.is_empty() {
+                return Some((Ok(events), (state, changed, place, version)));
+            }
+            changed.changed().await.ok()?;
+        }
+    })
 }
 
 fn refusal(code: u16, reason: &str, message: &str) -> (u16, Value) {
@@ -128,7 +172,30 @@ impl State {
             return refusal(403, "Forbidden", &message);
         }
         let dry_run = query.is_some_and(|query| query.contains("dryRun=All")) || body.get("dryRun").is_some();
-        self.objects(method, path, body, dry_run)
+        match verb {
+            "list" => (200, self.list(path, query.unwrap_or_default())),
+            _ => self.objects(method, path, body, dry_run),
+        }
+    }
+
+    /// What has changed after a version, as a watch tells it, and the version now.
+    fn since(&self, place: &str, since: u64) -> (String, u64) {
+        let version = |object: &Value| object["metadata"]["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap();
+        let there = self.objects.iter().filter(|(at, object)| at.starts_with(place) && version(object) > since);
+        let events = there.map(|(_, object)| json!({"type": "MODIFIED", "object": object}).to_string() + "\n");
+        (events.collect(), self.version)
+    }
+
+    /// A page goes on after the object that `continue` names.
+    fn list(&self, path: &str, query: &str) -> Value {
+        let asked: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).collect();
+        let limit = asked.get("limit").map_or(usize::MAX, |limit| limit.parse().unwrap());
+        let after = asked.get("continue").map_or("", |after| after.as_ref());
+        let there = self.objects.iter().filter(|(at, _)| at.starts_with(&format!("{path}/")) && at.as_str() > after);
+        let (names, items): (Vec<_>, Vec<_>) = there.clone().take(limit).unzip();
+        let next = names.last().filter(|_| there.count() > limit);
+        let metadata = json!({"resourceVersion": self.version.to_string(), "continue": next});
+        json!({"apiVersion": "orbit.k8or.io/v1alpha1", "metadata": metadata, "items": items})
     }
 
     fn objects(&mut self, method: &Method, path: &str, body: &Value, dry_run: bool) -> (u16, Value) {
@@ -141,12 +208,6 @@ impl State {
                 }
                 self.write(&path, &mut object, dry_run);
                 (201, object)
-            }
-            Method::GET if path.split('/').count() == 7 => {
-                let items = self.objects.iter().filter(|(at, _)| at.starts_with(&format!("{path}/")));
-                let items: Vec<&Value> = items.map(|(_, object)| object).collect();
-                let metadata = json!({"resourceVersion": self.version.to_string()});
-                (200, json!({"apiVersion": "orbit.k8or.io/v1alpha1", "metadata": metadata, "items": items}))
             }
             _ => {
                 let Some(known) = self.objects.get(path).cloned() else {

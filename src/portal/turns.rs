@@ -20,6 +20,10 @@ pub const OBJECTS_OF_SESSION: usize = 2;
 const COMPARISONS: usize = 2;
 /// Of one session.
 pub const COMPARISONS_OF_SESSION: usize = 1;
+/// Event streams at a time: each may have some objects in memory that its client is slow to take.
+const STREAMS: usize = 256;
+/// Of one session.
+pub const STREAMS_OF_SESSION: usize = 8;
 /// The longest that one waits.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -28,11 +32,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Turns {
     objects: Arc<Semaphore>,
     comparisons: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
 }
 
 impl Default for Turns {
     fn default() -> Self {
-        Self { objects: Arc::new(Semaphore::new(OBJECTS)), comparisons: Arc::new(Semaphore::new(COMPARISONS)) }
+        let places = |number| Arc::new(Semaphore::new(number));
+        Self { objects: places(OBJECTS), comparisons: places(COMPARISONS), streams: places(STREAMS) }
     }
 }
 
@@ -58,6 +64,17 @@ impl Turns {
     /// 429, where it takes too long.
     pub async fn comparison(&self, session: &Session) -> Result<Turn, Problem> {
         Turn::wait(&session.comparisons, &self.comparisons, PATIENCE).await
+    }
+
+    /// To be told of changes, for as long as it takes.
+    ///
+    /// # Errors
+    /// 429, where there are too many: none of them would end soon.
+    pub fn stream(&self, session: &Session) -> Result<Turn, Problem> {
+        let take = |places: &Arc<Semaphore>| places.clone().try_acquire_owned();
+        let own = take(&session.streams).map_err(|_| Problem::too_many_streams_of_session())?;
+        let of_all = take(&self.streams).map_err(|_| Problem::too_many_streams())?;
+        Ok(Turn { _own: own, _of_all: of_all })
     }
 }
 

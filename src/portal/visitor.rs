@@ -1,13 +1,9 @@
 //! Who sends a request: the address it comes from, and the session it belongs to.
 
-use std::{
-    net::{IpAddr, Ipv6Addr, SocketAddr},
-    sync::Arc,
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts, Request, State},
+    extract::{FromRequestParts, Request, State},
     http::{HeaderMap, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -22,7 +18,7 @@ use super::{
     sessions::Session,
     sign_in::{self, SignedIn},
 };
-use crate::{guesses::network, registry::readers::Secret, requests::Sender};
+use crate::{guesses::network, listener::Client, registry::readers::Secret, requests::Sender};
 
 /// The cookie of a session.
 pub const COOKIE: &str = "orbit";
@@ -39,14 +35,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
     }
 }
 
-/// The address that a request comes from. One that is not known is everybody's.
-pub fn peer(request: &Request) -> IpAddr {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    peer.map_or(Ipv6Addr::UNSPECIFIED.into(), |ConnectInfo(peer)| peer.ip().to_canonical())
-}
-
 /// The session that a request belongs to by its cookie.
-fn by_cookie(portal: &Portal, headers: &HeaderMap) -> Option<Arc<Session>> {
+pub fn by_cookie(portal: &Portal, headers: &HeaderMap) -> Option<Arc<Session>> {
     let id = portal.cookie().read(COOKIE, headers)?;
     portal.sessions().find(&id, Timestamp::now())
 }
@@ -61,7 +51,6 @@ fn bearer(headers: &HeaderMap) -> Option<Secret> {
 
 /// Lets only those through who do not send too much.
 pub async fn at_a_pace(State(portal): State<Portal>, request: Request, next: Next) -> Response {
-    let peer = peer(&request);
     // Somebody with a session has a bucket of her own; whoever invents ids all the time stays within the address's.
     let known = by_cookie(&portal, request.headers()).or_else(|| {
         bearer(request.headers()).and_then(|token| portal.sessions().find_by_token(&token, Timestamp::now()))
@@ -71,7 +60,7 @@ pub async fn at_a_pace(State(portal): State<Portal>, request: Request, next: Nex
     }
     let taken = match &known {
         Some(session) => portal.pace_of_sessions().take(&session.fingerprint, Instant::now()),
-        None => portal.pace_of_strangers().take(&network(peer), Instant::now()),
+        None => portal.pace_of_strangers().take(&network(Client::or_anybody(request.extensions())), Instant::now()),
     };
     match taken {
         Ok(()) => next.run(request).await,
@@ -102,7 +91,8 @@ pub async fn signed_in_or_bearer(State(portal): State<Portal>, request: Request,
     let session = match portal.sessions().find_by_token(&token, Timestamp::now()) {
         Some(session) => session,
         None => {
-            let SignedIn { user, client, until } = match sign_in::with_token(&portal, &token, peer(&request)).await {
+            let from = Client::or_anybody(request.extensions());
+            let SignedIn { user, client, until } = match sign_in::with_token(&portal, &token, from).await {
                 Ok(signed_in) => signed_in,
                 Err(problem) => return problem.into_response(),
             };

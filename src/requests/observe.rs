@@ -1,10 +1,10 @@
 //! Sees requests and their answers, around a router.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use axum::{
     body::Body,
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::{HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::Response,
@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 
 use super::{RequestId, Requests, Seen, Sender, Subject};
-use crate::chart_store::StreamEnd;
+use crate::{chart_store::StreamEnd, listener::Client};
 
 /// Names a request, in the answer, in the log and in the journal.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -27,12 +27,11 @@ pub async fn observe(State(requests): State<Requests>, mut request: Request, nex
     let id = id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let sender = Sender::default();
     request.extensions_mut().insert(sender.clone());
-    let address = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let mut pending = Pending {
         requests,
         sender,
         id: id.clone(),
-        address: address.map(|ConnectInfo(address)| address.ip().to_canonical()),
+        address: Client::of(request.extensions()),
         method: request.method().clone(),
         subject,
         status: None,
@@ -128,7 +127,7 @@ mod tests {
 
     fn request(path: &str) -> Request {
         let mut request = Request::get(path).header("authorization", "Bearer hunter2").body(Body::empty()).unwrap();
-        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 7], 4000))));
+        request.extensions_mut().insert(Client([192, 0, 2, 7].into()));
         request
     }
 

@@ -115,21 +115,51 @@ impl Writer {
             let (recorded, result) = self.store.record_requests(&key, &waiting.entries, waiting.again).await;
             let Err(error) = result else { continue };
             waiting.entries.drain(..recorded);
-            waiting.again = true;
-            // A journal that cannot be continued holds up no other; its requests name the namespace.
-            let key = if error.is_transient() || key == requests_of("") {
-                key
-            } else {
-                tracing::error!("the journal {key} cannot be continued: {error}");
-                waiting.again = false;
-                requests_of("")
-            };
-            let kept = self.waiting.entry(key).or_default();
-            kept.again |= waiting.again;
-            kept.entries.append(&mut waiting.entries);
+            let entries = std::mem::take(&mut waiting.entries);
+            match after(&key, &error) {
+                After::Again => self.keep(key, entries, true),
+                After::Elsewhere(other) => {
+                    tracing::error!("the journal {key} cannot be continued: {error}");
+                    self.keep(other, entries, false);
+                }
+                After::Logged => {
+                    for (actor, request) in entries {
+                        let request = serde_json::to_string(&request).unwrap_or_default();
+                        tracing::error!(actor, request, "no journal takes this request: {error}");
+                    }
+                    continue;
+                }
+            }
             failed = Some(error);
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    fn keep(&mut self, key: ApplicationKey, mut entries: Vec<Entry>, again: bool) {
+        let kept = self.waiting.entry(key).or_default();
+        kept.again |= again;
+        kept.entries.append(&mut entries);
+    }
+}
+
+/// What becomes of requests that could not be written.
+#[derive(Debug, PartialEq, Eq)]
+enum After {
+    /// They are written to the same journal later.
+    Again,
+    /// They are written to this one, and name their namespace there.
+    Elsewhere(ApplicationKey),
+    /// No journal takes them. They go into the log of the process, and hold up nobody else's.
+    Logged,
+}
+
+/// A journal that cannot be continued holds up no other.
+fn after(key: &ApplicationKey, error: &ChartStoreError) -> After {
+    let of_no_namespace = requests_of("");
+    match error.is_transient() {
+        true => After::Again,
+        false if *key == of_no_namespace => After::Logged,
+        false => After::Elsewhere(of_no_namespace),
     }
 }
 
@@ -167,4 +197,19 @@ impl Namespaces {
 fn backoff(failures: u32) -> Duration {
     let (first, longest) = BACKOFF;
     first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(longest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_cannot_be_continued_holds_up_no_other() {
+        let corrupt = ChartStoreError::Corrupt { item: "head".into(), problem: "it is none".into() };
+        let away = ChartStoreError::Unavailable { store: "SQLite".into(), message: "locked".into() };
+        let (of_shop, of_none) = (requests_of("shop"), requests_of(""));
+        assert_eq!([after(&of_shop, &away), after(&of_none, &away)], [After::Again, After::Again]);
+        assert_eq!(after(&of_shop, &corrupt), After::Elsewhere(of_none.clone()));
+        assert_eq!(after(&of_none, &corrupt), After::Logged);
+    }
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{portal_settings::PortalSettings, tls_secret::SecretName};
-use crate::{cli::renderer, settings::StoreSettings};
+use crate::{cli::renderer, listener::Network, settings::StoreSettings};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -50,6 +50,10 @@ pub struct Settings {
     /// Where clients reach --listen [default: http://ADDRESS, or https://ADDRESS with --tls-secret]
     #[arg(long, env = "ORBIT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<Url>,
+    /// Proxies in front of the registry or the portal, as addresses or networks: who they say in X-Forwarded-For that they
+    /// ask for is who is slowed down, and in the journal
+    #[arg(long, env = "ORBIT_TRUSTED_PROXIES", value_name = "NETWORK", value_delimiter = ',')]
+    pub trusted_proxies: Vec<Network>,
     #[command(flatten)]
     pub portal: PortalSettings,
     /// Send clients that read blobs to the S3 bucket (never where their credentials would follow)
@@ -104,6 +108,7 @@ impl Settings {
             health_listen: self.health_listen.or(other.health_listen),
             tls_secret: self.tls_secret.or(other.tls_secret),
             public_url: self.public_url.or(other.public_url),
+            trusted_proxies: if self.trusted_proxies.is_empty() { other.trusted_proxies } else { self.trusted_proxies },
             portal: self.portal.or(other.portal),
             s3_redirect: self.s3_redirect || other.s3_redirect,
             skip_install: self.skip_install || other.skip_install,

@@ -262,9 +262,11 @@ fn is_applied(status: &DeliveryStatus, inputs: &inputs::Inputs) -> bool {
 }
 
 /// Takes what was written of the delivery last from the API server itself, where the object at hand is from a moment before
-/// this program's own last run: an older status would forget what that run has applied, or given up.
+/// this program's own last run: an older status would forget what that run has applied, or given up. What that run has kept
+/// to itself is newer.
 async fn freshen(context: &Context, object: &Delivery, status: &mut DeliveryStatus) -> Result<(), Halt> {
-    if !context.written.is_older(object) {
+    let is_as_read = object.status.as_ref().unwrap_or(&DeliveryStatus::default()) == &*status;
+    if !is_as_read || !context.written.is_older(object) {
         return Ok(());
     }
     let live = context.api::<Delivery>(&object.namespace().unwrap_or_default()).get_opt(&object.name_any()).await?;

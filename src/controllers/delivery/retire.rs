@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 
 use super::{Request, bring, history::History, pull_secret};
 use crate::{
@@ -67,9 +66,6 @@ pub async fn retire(context: &Context, object: &Delivery) -> Result<(), Halt> {
     if let Some(cluster) = context.fleet.last(&key) {
         cluster.forget(request.ownership.delivery());
     }
-    let uid = object.uid().unwrap_or_default();
-    context.refusals.forget(&uid);
-    context.corrections.forget(&uid);
     Ok(())
 }
 

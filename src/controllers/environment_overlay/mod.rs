@@ -102,7 +102,6 @@ impl Reconcile for EnvironmentOverlay {
     }
 
     async fn retire(&self, context: &Context) -> Result<(), Halt> {
-        context.refusals.forget(&self.uid().unwrap_or_default());
         // They end by themselves; a cluster that does not answer must not hold up this object.
         deliver::end_all(context, self).await?;
         let key = ApplicationKey::new(self.namespace().unwrap_or_default(), &self.spec.application);

@@ -112,7 +112,7 @@ pub async fn watch_secrets(client: Client, namespace: Option<&str>, told: Vec<Be
     let mut events = pin!(events.reflect(writer));
     while let Some(event) = events.next().await {
         match event {
-            Ok(event) => ringer.hear(&event),
+            Ok(event) => drop(ringer.hear(&event)),
             Err(error) => tracing::warn!(%error, "watching Secrets"),
         }
     }

@@ -107,14 +107,16 @@ where
         Self { bells, teller: Teller::new(store) }
     }
 
-    /// The watch has seen something, and the store knows of it.
-    pub fn hear(&mut self, event: &watcher::Event<K>) {
-        for told in self.teller.hear(event) {
+    /// The watch has seen something, and the store knows of it: what was told.
+    pub fn hear(&mut self, event: &watcher::Event<K>) -> Vec<Told<K>> {
+        let heard = self.teller.hear(event);
+        for told in &heard {
             for bell in &self.bells {
                 // Nobody listens while the plane shuts down.
                 let _ = bell.send(told.clone());
             }
         }
+        heard
     }
 }
 

@@ -32,10 +32,9 @@ use super::{
     Portal,
     authority::{Authority, impersonated, who_is},
     sessions::random,
-    v1::session_before,
-    visitor::{COOKIE, peer},
+    visitor::{COOKIE, by_cookie},
 };
-use crate::{digest::Digest, guesses::network, registry::readers::Secret, requests::Sender};
+use crate::{digest::Digest, guesses::network, listener::Client, registry::readers::Secret, requests::Sender};
 
 /// The path that the provider sends browsers back to.
 pub const CALLBACK: &str = "/auth/callback";
@@ -103,7 +102,7 @@ pub async fn start(State(portal): State<Portal>, Query(Start { back }): Query<St
         browser: Digest::of(browser.expose()),
         back: back.as_deref().and_then(own_path).unwrap_or_else(|| "/".to_owned()),
         since: Timestamp::now(),
-        from: network(peer(&request)),
+        from: network(Client::or_anybody(request.extensions())),
     };
     provider.pending().keep(&state, pending);
     let mut response = see_other(location.as_str());
@@ -180,7 +179,7 @@ async fn signed_in(
         tracing::error!(name, "the API server does not take the plane for the user that it acts as");
         Problem::Failed
     })?;
-    if let Some(before) = session_before(portal, headers) {
+    if let Some(before) = by_cookie(portal, headers) {
         portal.sessions().end(&before.fingerprint);
     }
     sender.is(&user.name);

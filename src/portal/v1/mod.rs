@@ -18,7 +18,7 @@ pub mod tests;
 use axum::http::Method;
 
 use self::objects::{Deleted, KubernetesObject, ObjectList, Plural};
-pub use self::session::{Way, session_before};
+pub use self::session::Way;
 use super::{
     problem::Problem,
     routes::{Operation, Routes, operation},

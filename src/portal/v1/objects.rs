@@ -1,11 +1,14 @@
 //! The plane's objects, as the API server has them for this user.
 
+use std::pin::pin;
+
 use axum::{
     Json,
     extract::{FromRequestParts, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use futures::AsyncReadExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
@@ -28,6 +31,8 @@ const FIELD_MANAGER: &str = "orbit-portal";
 /// Objects of a page, unless another number is asked for, and at most.
 const PAGE: u32 = 100;
 const MAX_PAGE: u32 = 500;
+/// Bytes of a page, as the API server sends it: in memory it is several times that. Of larger objects a page has fewer.
+const MAX_PAGE_BYTES: u64 = 16 << 20;
 
 /// The kinds, by what the API server calls many of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -154,7 +159,7 @@ pub struct Deleted {
 pub struct Listing {
     /// Those with these labels, as in `team=checkout,tier!=cache`.
     label_selector: Option<String>,
-    /// How many at most: 1 to 500, else 100.
+    /// How many at most: 1 to 500, else 100. Of large objects there may be fewer.
     limit: Option<u32>,
     /// `continue` of the page before.
     #[serde(rename = "continue")]
@@ -217,12 +222,32 @@ async fn ask<T: DeserializeOwned>(
     query: &[(&str, &str)],
     body: Option<&Value>,
 ) -> kube::Result<T> {
+    client.request(request(method, path, query, body)?).await
+}
+
+fn request(
+    method: Method,
+    path: &str,
+    query: &[(&str, &str)],
+    body: Option<&Value>,
+) -> kube::Result<axum::http::Request<Vec<u8>>> {
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
     let uri = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
     let request = axum::http::Request::builder().method(method).uri(uri);
     let request = request.header(header::CONTENT_TYPE, "application/json");
     let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
-    client.request(request.body(body).map_err(kube::Error::HttpError)?).await
+    request.body(body).map_err(kube::Error::HttpError)
+}
+
+/// A page of objects; none, where so many would be larger than a page may be.
+async fn bounded_page(client: &kube::Client, path: &str, query: &[(&str, &str)]) -> kube::Result<Option<Value>> {
+    let answer = client.request_stream(request(Method::GET, path, query, None)?).await?;
+    let mut bytes = Vec::new();
+    pin!(answer.take(MAX_PAGE_BYTES + 1)).read_to_end(&mut bytes).await.map_err(kube::Error::ReadEvents)?;
+    match bytes.len() as u64 > MAX_PAGE_BYTES {
+        true => Ok(None),
+        false => serde_json::from_slice(&bytes).map(Some).map_err(kube::Error::SerdeError),
+    }
 }
 
 /// An object without what only programs read.
@@ -249,15 +274,22 @@ pub async fn list(
     Asked(asked): Asked<Listing>,
     _turn: Turn,
 ) -> Result<Json<ObjectList>, Problem> {
-    let limit = match asked.limit.unwrap_or(PAGE) {
-        limit @ 1..=MAX_PAGE => limit.to_string(),
+    let mut limit = match asked.limit.unwrap_or(PAGE) {
+        limit @ 1..=MAX_PAGE => limit,
         limit => return Err(Problem::bad_request(format!("limit is {limit}: give a number from 1 to {MAX_PAGE}"))),
     };
-    let mut query = vec![("limit", limit.as_str())];
-    query.extend(asked.label_selector.as_deref().map(|selector| ("labelSelector", selector)));
-    query.extend(asked.after.as_deref().map(|after| ("continue", after)));
-    let mut found: Value =
-        ask(&session.client, Method::GET, &place.path(None), &query, None).await.map_err(Problem::of_api_server)?;
+    let mut found = loop {
+        let most = limit.to_string();
+        let mut query = vec![("limit", most.as_str())];
+        query.extend(asked.label_selector.as_deref().map(|selector| ("labelSelector", selector)));
+        query.extend(asked.after.as_deref().map(|after| ("continue", after)));
+        let page = bounded_page(&session.client, &place.path(None), &query).await;
+        match page.map_err(Problem::of_api_server)? {
+            Some(page) => break page,
+            None if limit == 1 => return Err(Problem::too_large_to_show()),
+            None => limit = limit.div_ceil(4),
+        }
+    };
     let api_version = found["apiVersion"].take();
     let items = match found["items"].take() {
         Value::Array(items) => items,

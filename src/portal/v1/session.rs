@@ -1,11 +1,11 @@
 //! Signing in and out.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use axum::{
     Json,
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    listener::Client,
     portal::{
         Portal,
         authority::{MAX_TOKEN, is_token},
@@ -103,9 +104,9 @@ pub async fn ways(State(portal): State<Portal>) -> Json<SignIn> {
 
 /// `POST /session`
 pub async fn begin(State(portal): State<Portal>, request: Request) -> Result<Response, Problem> {
-    let (peer, sender) = (visitor::peer(&request), Sender::of(request.extensions()));
+    let (peer, sender) = (Client::or_anybody(request.extensions()), Sender::of(request.extensions()));
     // A session that one had ends: its id is never one of somebody else's.
-    let before = session_before(&portal, request.headers());
+    let before = visitor::by_cookie(&portal, request.headers());
     if let Some(wait) = portal.guesses().wait(peer, Instant::now()) {
         return Err(Problem::too_many_requests(wait));
     }
@@ -125,12 +126,6 @@ pub async fn begin(State(portal): State<Portal>, request: Request) -> Result<Res
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(response)
-}
-
-/// The session that a request belongs to, if any.
-pub fn session_before(portal: &Portal, headers: &HeaderMap) -> Option<Arc<Session>> {
-    let id = portal.cookie().read(COOKIE, headers)?;
-    portal.sessions().find(&id, Timestamp::now())
 }
 
 /// `GET /session`

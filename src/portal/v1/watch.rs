@@ -22,7 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::mpsc,
     task::JoinSet,
     time::{MissedTickBehavior, interval, sleep},
 };
@@ -35,6 +35,7 @@ use crate::portal::{
     extract::{self, Named, name},
     problem::Problem,
     sessions::Session,
+    turns::Turn,
     visitor::Visitor,
 };
 
@@ -126,7 +127,7 @@ pub async fn stream(
     extract::Asked(asked): extract::Asked<Asked>,
 ) -> Result<Response, Problem> {
     name("a namespace", &namespace)?;
-    let permit = session.streams.clone().try_acquire_owned().map_err(|_| Problem::too_many_streams())?;
+    let turn = portal.turns().stream(&session)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned).or(asked.since);
     let known = last.as_deref().and_then(Position::of).unwrap_or_default();
 
@@ -149,7 +150,7 @@ pub async fn stream(
         return Err(refusal.unwrap_or_else(Problem::no_such_resource));
     }
     let (sender, messages) = mpsc::channel(WAITING);
-    tokio::spawn(tell(portal, session, namespace, position, sender, permit));
+    tokio::spawn(tell(portal, session, namespace, position, sender, turn));
     let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("");
     Ok(Sse::new(ReceiverStream::new(messages)).keep_alive(heartbeat).into_response())
 }
@@ -163,7 +164,7 @@ async fn tell(
     namespace: String,
     mut position: Position,
     messages: Messages,
-    _permit: OwnedSemaphorePermit,
+    _turn: Turn,
 ) {
     let (sender, mut told) = mpsc::channel(WAITING);
     let mut watches = JoinSet::new();

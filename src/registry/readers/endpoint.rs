@@ -12,7 +12,8 @@ use serde_json::json;
 
 use super::{Credentials, Denial, Readers, tokens};
 use crate::{
-    registry::{reads::peer, refusal::errors, repository::Repository},
+    listener::Client,
+    registry::{refusal::errors, repository::Repository},
     requests::Sender,
 };
 
@@ -39,7 +40,8 @@ pub async fn issue_by_form(State(readers): State<Readers>, request: Request) -> 
 }
 
 async fn answer(readers: &Readers, parts: &Parts, credentials: &Credentials, asked: Vec<Repository>) -> Response {
-    let mut response = match readers.issue(credentials, peer(parts), asked, &Sender::of(&parts.extensions)).await {
+    let client = Client::or_anybody(&parts.extensions);
+    let mut response = match readers.issue(credentials, client, asked, &Sender::of(&parts.extensions)).await {
         Ok(issued) => Json(body(&issued)).into_response(),
         Err(denial) => refused(&denial),
     };

@@ -18,10 +18,8 @@ mod shelf;
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-
 use axum::{
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -29,7 +27,7 @@ use axum::{
 pub use self::{redirect::Redirects, referrers::Known as KnownReferrers};
 use self::{refusal::Refusal, target::Target};
 use super::{Registry, readers::Credentials, repository::Repository};
-use crate::requests::Sender;
+use crate::{listener::Client, requests::Sender};
 
 /// Says of an answer that it is a registry's; Docker's clients look for it.
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -76,7 +74,8 @@ async fn answer(
         return Err(Refusal::ReadOnly);
     }
     let sender = Sender::of(&parts.extensions);
-    registry.readers().admit(&Credentials::of(&parts.headers), peer(parts), repository, &sender).await?;
+    let client = Client::or_anybody(&parts.extensions);
+    registry.readers().admit(&Credentials::of(&parts.headers), client, repository, &sender).await?;
     let query = parts.uri.query().unwrap_or_default();
     match target? {
         Target::Base => Ok(axum::Json(serde_json::json!({})).into_response()),
@@ -85,12 +84,6 @@ async fn answer(
         Target::Tags(repository) => tags::list(registry, &repository, query).await,
         Target::Referrers(repository, digest) => referrers::list(registry, &repository, &digest, query).await,
     }
-}
-
-/// Where a request comes from; unspecified where the server does not say.
-pub fn peer(parts: &Parts) -> IpAddr {
-    let known = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    known.map_or(Ipv6Addr::UNSPECIFIED.into(), |ConnectInfo(address)| address.ip().to_canonical())
 }
 
 /// Puts texts into headers. They are the plane's own; one that could not stand in a header would only go unsaid.

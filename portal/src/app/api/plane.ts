@@ -120,6 +120,19 @@ export class Plane {
     return data as Page<AuditEvent>;
   }
 
+  /** Requests that belong to no namespace: signing in, and what nobody who is known has asked. */
+  async auditOfNone(
+    query: { actor?: string; limit?: number; continue?: string },
+    signal?: AbortSignal,
+  ): Promise<Page<AuditEvent>> {
+    const { data } = answered(await this.api.GET('/api/v1/audit', { params: { query }, signal }));
+    return data as Page<AuditEvent>;
+  }
+
+  auditOfNoneExport(filter: { actor?: string }, format: 'jsonl' | 'csv'): string {
+    return `/api/v1/audit${queryString({ ...filter, format })}`;
+  }
+
   /** Where all events that match are to be had as a file. */
   auditExport(ns: string, filter: AuditFilter, format: 'jsonl' | 'csv'): string {
     return `${of(ns)}/audit${queryString({ ...filter, format })}`;

@@ -2673,7 +2673,7 @@ export interface operations {
                 continue?: string;
                 /** @description Those with these labels, as in `team=checkout,tier!=cache`. */
                 labelSelector?: string;
-                /** @description How many at most: 1 to 500, else 100. */
+                /** @description How many at most: 1 to 500, else 100. Of large objects there may be fewer. */
                 limit?: number;
             };
             header?: never;

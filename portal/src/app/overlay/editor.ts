@@ -25,7 +25,7 @@ import { Skeleton } from '../parts/skeleton';
 import { ShowYaml } from '../parts/yaml-dialog';
 import { toYaml } from '../objects/yaml';
 import { Editing, Outcome } from './editing';
-import { formOf, mistakes, OverlayForm } from './form';
+import { formOf, formOnTop, mistakes, OverlayForm } from './form';
 
 /** How long a person may pause before what is written is rehearsed. */
 const TYPING = 350;
@@ -157,10 +157,11 @@ export class OverlayEditor {
 
   /** Takes what is there now, and puts the edits on top of it: the diff says what that would change. */
   protected async keepMine(): Promise<void> {
-    const mine = this.form();
+    const [before, mine] = [this.overlay(), this.form()];
     await this.load();
-    if (mine) {
-      this.form.set(mine);
+    const theirs = this.overlay();
+    if (before && mine && theirs) {
+      this.form.set(formOnTop(formOf(before.spec), mine, formOf(theirs.spec)));
       this.rehearseSoon(0);
     }
   }

@@ -1,5 +1,5 @@
 import { EnvironmentOverlay } from '../api/types';
-import { formOf, mistakes, withForm } from './form';
+import { formOf, formOnTop, mistakes, withForm } from './form';
 
 const OVERLAY: EnvironmentOverlay = {
   apiVersion: 'orbit.k8or.io/v1alpha1',
@@ -30,6 +30,26 @@ describe('withForm', () => {
     const { spec } = withForm(OVERLAY, { ...formOf(OVERLAY.spec), mode: 'newest', values: '' });
     expect(spec).not.toHaveProperty('version');
     expect(spec).not.toHaveProperty('values');
+  });
+});
+
+describe('formOnTop', () => {
+  const before = formOf(OVERLAY.spec);
+
+  it('keeps their version where only values were edited, and their values beside mine', () => {
+    const mine = { ...before, values: 'replicas: 3' };
+    const theirs = { ...before, mode: 'pin' as const, pin: '1.0.0', values: 'replicas: 2\ntier: web', suspend: true };
+    expect(formOnTop(before, mine, theirs)).toEqual({ ...theirs, values: 'replicas: 3\ntier: web\n' });
+  });
+
+  it('puts my version on top of their values, and what is no YAML as it is', () => {
+    const mine = { ...before, mode: 'pin' as const, pin: '1.1.0', kustomize: 'a: [', targetNamespace: 'blue' };
+    const theirs = { ...before, range: '~2.0', values: 'replicas: 9', kustomize: 'b: 1' };
+    expect(formOnTop(before, mine, theirs)).toEqual({ ...mine, values: 'replicas: 9' });
+  });
+
+  it('takes out what I have emptied', () => {
+    expect(formOnTop(before, { ...before, values: '' }, before).values).toBe('');
   });
 });
 

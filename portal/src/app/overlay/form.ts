@@ -1,5 +1,6 @@
 import { EnvironmentOverlay, EnvironmentOverlaySpec, VersionPolicy } from '../api/types';
 import { mappingFrom, toYaml } from '../objects/yaml';
+import { onTop } from './merge';
 
 export type VersionMode = 'newest' | 'range' | 'pin';
 
@@ -27,6 +28,34 @@ export function formOf(spec: EnvironmentOverlaySpec): OverlayForm {
     values: text(spec.values),
     kustomize: text(spec.kustomize),
     suspend: spec.suspend ?? false,
+  };
+}
+
+/** What they have made of a form, with the edits of mine on top of it. */
+export function formOnTop(before: OverlayForm, mine: OverlayForm, theirs: OverlayForm): OverlayForm {
+  const policy = ({ mode, range, prereleases, pin }: OverlayForm): object => ({ mode, range, prereleases, pin });
+  // How a version is chosen is one decision.
+  const isChosen = JSON.stringify(policy(before)) !== JSON.stringify(policy(mine));
+  const text = (field: 'values' | 'kustomize'): string => {
+    if (before[field] === mine[field]) {
+      return theirs[field];
+    }
+    try {
+      const [was, is, there] = [before, mine, theirs].map((form) => mappingFrom(form[field]));
+      const merged = onTop(was, is, there ?? {}) as Record<string, unknown> | undefined;
+      return merged && Object.keys(merged).length ? toYaml(merged) : '';
+    } catch {
+      // It is no YAML yet.
+      return mine[field];
+    }
+  };
+  return {
+    ...theirs,
+    ...(isChosen ? policy(mine) : {}),
+    targetNamespace: before.targetNamespace === mine.targetNamespace ? theirs.targetNamespace : mine.targetNamespace,
+    values: text('values'),
+    kustomize: text('kustomize'),
+    suspend: before.suspend === mine.suspend ? theirs.suspend : mine.suspend,
   };
 }
 

@@ -15,6 +15,8 @@ export interface TransferRecord {
   key?: string;
   /** All bytes have arrived, or none had to be sent. */
   sent: boolean;
+  /** A person wants it to wait, in whichever tab. */
+  paused?: boolean;
 }
 
 const STORE = 'orbit.transfers';

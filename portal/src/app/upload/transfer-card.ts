@@ -56,6 +56,8 @@ export class TransferCard {
         return 'Sending';
       case 'verifying':
         return 'All bytes have arrived, the plane verifies them';
+      case 'elsewhere':
+        return 'Another tab of this browser sends it';
       case 'paused':
         return 'Paused';
       case 'needsFile':

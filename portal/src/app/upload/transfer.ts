@@ -8,13 +8,14 @@ import { TransferRecord } from './record';
  * - `asking`: the ImageUpload is being written
  * - `waiting`: the plane is to open a session
  * - `sending`, `verifying`
+ * - `elsewhere`: another tab of this browser is at it
  * - `paused`: by a person
  * - `needsFile`: the page was loaded again, and the file has to be found again
  * - `failed`: it does not go on by itself
  * - `sent`: the rest is up to the plane
  */
 export type Phase =
-  'hashing' | 'asking' | 'waiting' | 'sending' | 'verifying' | 'paused' | 'needsFile' | 'failed' | 'sent';
+  'hashing' | 'asking' | 'waiting' | 'sending' | 'verifying' | 'elsewhere' | 'paused' | 'needsFile' | 'failed' | 'sent';
 
 const ACTIVE: ReadonlySet<Phase> = new Set(['hashing', 'asking', 'waiting', 'sending', 'verifying']);
 

@@ -50,6 +50,31 @@ class FakePlane {
   }
 }
 
+/** Locks as browsers have them, which the tests' one has not. */
+function stubLocks(): void {
+  const held = new Map<string, Promise<unknown>>();
+  const hold = <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    const done = work();
+    held.set(name, done);
+    const free = (): void => void (held.get(name) === done && held.delete(name));
+    done.then(free, free);
+    return done;
+  };
+  vi.stubGlobal('navigator', {
+    locks: {
+      async request(name: string, options: LockOptions, work: (lock: object | null) => Promise<unknown>) {
+        if (options.ifAvailable) {
+          return held.has(name) ? work(null) : hold(name, () => work({}));
+        }
+        while (held.has(name)) {
+          await held.get(name)?.catch(() => undefined);
+        }
+        return hold(name, () => work({}));
+      },
+    },
+  });
+}
+
 describe('Transfers', () => {
   let plane: FakePlane;
   let hashed: Blob[];
@@ -80,6 +105,7 @@ describe('Transfers', () => {
     plane = new FakePlane();
     hashed = [];
   });
+  afterEach(() => vi.unstubAllGlobals());
 
   it('writes the object with the digest of the file and the hash of its key, never the key', async () => {
     const transfer = transfers().sendArchive(REQUEST, new File(['abc'], 'web.tar'));
@@ -144,6 +170,42 @@ describe('Transfers', () => {
     await again.continueWith(transfer, new File(['abc'], 'web.tar', { lastModified: 3 }));
     expect(transfer.phase()).toBe('sent');
     expect(plane.objects.get('web')?.spec.images[0]?.source.archive?.sha256).toBe('sha256:abc');
+  });
+
+  it('stays paused after a reload, until a person wants it to go on', async () => {
+    plane.status = {};
+    const before = transfers();
+    const paused = before.sendArchive(REQUEST, new File(['abc'], 'web.tar'));
+    await vi.waitUntil(() => paused.phase() === 'waiting', { timeout: 20_000 });
+    before.pause(paused);
+    const again = transfers();
+    const [transfer] = again.of('shop');
+    expect(transfer?.phase()).toBe('paused');
+    if (transfer) {
+      await again.resume(transfer);
+      expect(transfer.phase()).toBe('needsFile');
+      expect(transfer.record().paused).toBe(false);
+    }
+  });
+
+  it('is sent by one tab at a time: another waits, and sees how it ended', async () => {
+    plane.status = {};
+    stubLocks();
+    const first = transfers().sendArchive(REQUEST, new File(['abc'], 'web.tar', { lastModified: 1 }));
+    await vi.waitUntil(() => first.phase() === 'waiting', { timeout: 20_000 });
+
+    const otherTab = transfers();
+    const [second] = otherTab.of('shop');
+    if (!second) {
+      throw new Error('it is not shown');
+    }
+    await vi.waitUntil(() => second.phase() === 'needsFile', { timeout: 20_000 });
+    const going = otherTab.continueWith(second, new File(['abc'], 'web.tar', { lastModified: 1 }));
+    await vi.waitUntil(() => second.phase() === 'elsewhere', { timeout: 20_000 });
+    const writes = plane.writes;
+    plane.status = { release: { version: '1.0.0', digest: 'd' } };
+    await going;
+    expect([first.phase(), second.phase(), plane.writes]).toEqual(['sent', 'sent', writes]);
   });
 
   it('does not show the uploads of another person', async () => {

@@ -11,6 +11,7 @@ import { Hasher, hashInWorker } from './hash';
 import { hashOfKey, newKey } from './key';
 import { forgetRecord, keepRecord, readRecords, TransferRecord } from './record';
 import { imageUpload, UploadRequest } from './request';
+import { alone } from './alone';
 import { send, SendFailure } from './session';
 import { HttpSession, sessionPath } from './session-http';
 import { Transfer } from './transfer';
@@ -81,11 +82,13 @@ export class Transfers {
   pause(transfer: Transfer): void {
     transfer.abort?.abort();
     transfer.trouble.set(undefined);
+    this.note(transfer, { paused: true });
     transfer.phase.set('paused');
   }
 
   /** Goes on, with the file that is at hand or can be had by its handle. */
   async resume(transfer: Transfer, asking = true): Promise<void> {
+    this.note(transfer, { paused: false });
     if (!transfer.file && transfer.record().file) {
       const handle = await findHandle(transfer.record().id);
       const file = handle && (await fileOf(handle, asking));
@@ -110,6 +113,7 @@ export class Transfers {
       return;
     }
     // Of another date it may still be the same. Its digest says so; the one before is kept to compare with.
+    this.note(transfer, { paused: false });
     const isKnown = was !== undefined && was.name === file.name && was.lastModified === file.lastModified;
     transfer.file = file;
     await this.run(transfer, !isKnown);
@@ -165,6 +169,8 @@ export class Transfers {
     for (const transfer of transfers) {
       if (transfer.record().sent) {
         transfer.phase.set('sent');
+      } else if (transfer.record().paused) {
+        transfer.phase.set('paused');
       } else if (transfer.record().file) {
         transfer.phase.set('needsFile');
         // Where the browser lets us read the file without asking, it just goes on.
@@ -181,21 +187,44 @@ export class Transfers {
     transfer.problem.set(undefined);
     transfer.trouble.set(undefined);
     try {
-      if (transfer.record().file) {
-        await this.sendFile(transfer, abort.signal, hashAgain);
-      } else {
-        transfer.begin('asking');
-        await this.write(transfer, abort.signal);
-      }
-      abort.signal.throwIfAborted();
-      this.note(transfer, { sent: true, key: undefined });
-      transfer.phase.set('sent');
-      void forgetHandle(transfer.record().id);
+      await alone(
+        `orbit-upload-${transfer.record().id}`,
+        abort.signal,
+        () => transfer.begin('elsewhere'),
+        () => this.attempt(transfer, abort.signal, hashAgain),
+      );
     } catch (error) {
       if (!abort.signal.aborted) {
         this.stop(transfer, error);
       }
     }
+  }
+
+  private async attempt(transfer: Transfer, abort: AbortSignal, hashAgain: boolean): Promise<void> {
+    // Another tab may have come to its end with it, or have given it up.
+    const known = readRecords(transfer.record().user).find(({ id }) => id === transfer.record().id);
+    abort.throwIfAborted();
+    if (!known) {
+      this.dismiss(transfer);
+      return;
+    }
+    transfer.record.set(known);
+    if (known.paused) {
+      transfer.phase.set('paused');
+      return;
+    }
+    if (!known.sent) {
+      if (known.file) {
+        await this.sendFile(transfer, abort, hashAgain);
+      } else {
+        transfer.begin('asking');
+        await this.write(transfer, abort);
+      }
+      abort.throwIfAborted();
+      this.note(transfer, { sent: true, key: undefined });
+    }
+    transfer.phase.set('sent');
+    void forgetHandle(transfer.record().id);
   }
 
   private stop(transfer: Transfer, error: unknown): void {

@@ -1,13 +1,13 @@
 //! A portal in process, and browsers before it.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
-    extract::ConnectInfo,
+    body::{Body, BodyDataStream},
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
+use futures::StreamExt;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use crate::{
     chart_store::{ChartStore, Deployment, DeploymentState, Entry, Fact, SessionState, SqliteTable, UploadSession},
     digest::Digest,
     image_harbor::LocalHarbor,
+    listener::Client,
     portal::{
         Parts, Portal, Stores,
         assets::Assets,
@@ -157,9 +158,9 @@ impl Bench {
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let mut request = request;
-        request.extensions_mut().insert(ConnectInfo("192.0.2.1:40000".parse::<SocketAddr>().unwrap()));
+        request.extensions_mut().insert(Client([192, 0, 2, 1].into()));
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
-        let bytes = axum::body::to_bytes(body, 1 << 22).await.unwrap();
+        let bytes = axum::body::to_bytes(body, 1 << 25).await.unwrap();
         let answer =
             Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() };
         for name in ["x-request-id", "content-security-policy", "cross-origin-opener-policy"] {
@@ -180,10 +181,20 @@ impl Bench {
         self.send(browser.request(&Method::GET, path).body(Body::empty()).unwrap()).await
     }
 
+    /// The answer and its body, which may never end.
+    pub async fn open(&self, browser: &Browser, path: &str, since: Option<&str>) -> (StatusCode, Stream) {
+        let request = browser.request(&Method::GET, path);
+        let request = since.into_iter().fold(request, |request, id| request.header("last-event-id", id));
+        let mut request = request.body(Body::empty()).unwrap();
+        request.extensions_mut().insert(Client([192, 0, 2, 1].into()));
+        let answer = self.router.clone().oneshot(request).await.unwrap();
+        (answer.status(), Stream { body: answer.into_body().into_data_stream(), read: String::new() })
+    }
+
     /// Headers and body, as bytes.
     pub async fn get_bytes(&self, browser: &Browser, path: &str) -> (HeaderMap, Vec<u8>) {
         let mut request = browser.request(&Method::GET, path).body(Body::empty()).unwrap();
-        request.extensions_mut().insert(ConnectInfo("192.0.2.1:40000".parse::<SocketAddr>().unwrap()));
+        request.extensions_mut().insert(Client([192, 0, 2, 1].into()));
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         (parts.headers, axum::body::to_bytes(body, 1 << 22).await.unwrap().into())
     }
@@ -202,6 +213,36 @@ impl Bench {
             None => request,
         };
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+}
+
+/// Server-sent events.
+pub struct Stream {
+    body: BodyDataStream,
+    read: String,
+}
+
+impl Stream {
+    /// The next message that says something: which event, its id and its data; none where the stream ends.
+    pub async fn next(&mut self) -> Option<(String, String, Value)> {
+        let next = async {
+            loop {
+                while let Some((message, rest)) = self.read.split_once("\n\n") {
+                    let (message, rest) = (message.to_owned(), rest.to_owned());
+                    self.read = rest;
+                    let field = |name: &str| {
+                        message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).map(str::to_owned)
+                    };
+                    if let Some(data) = field("data") {
+                        let (event, id) = (field("event").unwrap_or_default(), field("id").unwrap_or_default());
+                        return Some((event, id, serde_json::from_str(&data).unwrap()));
+                    }
+                }
+                let bytes = self.body.next().await?.unwrap();
+                self.read += std::str::from_utf8(&bytes).unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), next).await.expect("something is said in time")
     }
 }
 

@@ -1,11 +1,11 @@
-import { ChangeDetectionStrategy, Component, computed, inject, input, signal } from '@angular/core';
+import { ChangeDetectionStrategy, Component, computed, inject, input, linkedSignal } from '@angular/core';
 import { MatButtonModule } from '@angular/material/button';
 import { MatDialog } from '@angular/material/dialog';
 import { MatSnackBar } from '@angular/material/snack-bar';
 import { Router, RouterLink } from '@angular/router';
 import { Plane } from '../../api/plane';
 import { Problem } from '../../api/problem';
-import { EnvironmentOverlay, LifecycleEvent } from '../../api/types';
+import { EnvironmentOverlay, LifecycleEvent, Page } from '../../api/types';
 import { liveQuery } from '../../live/query';
 import { STATE_WORDS, toneOfState } from '../../objects/conditions';
 import { inOrder } from '../../objects/environments';
@@ -20,7 +20,7 @@ import { Notice } from '../../parts/notice';
 import { Skeleton } from '../../parts/skeleton';
 import { ShowYaml } from '../../parts/yaml-dialog';
 import { LanesView } from './lanes-view';
-import { byDay, reason, tell } from './story';
+import { byDay, reason, tell, Timeline, withNewest, withOlder } from './story';
 
 const EVENTS = 100;
 
@@ -46,15 +46,17 @@ export class ApplicationPage {
 
   protected readonly lifecycle = liveQuery({
     params: () => ({ ns: this.ns(), app: this.app() }),
-    load: ({ ns, app }, abort) => {
-      this.older.set([]);
-      return this.plane.lifecycle(ns, app, { limit: EVENTS }, abort);
-    },
+    load: ({ ns, app }, abort) => this.plane.lifecycle(ns, app, { limit: EVENTS }, abort),
     staleBy: (change, { app }) => change.type === 'RESET' || change.object?.spec?.['application'] === app,
   });
-  /** Events of further pages. They are history: only the first page can change. */
-  private readonly older = signal<{ events: LifecycleEvent[]; next?: string }[]>([]);
-
+  /** Events that were asked for so far, and where those before them begin. */
+  private readonly told = linkedSignal<{ of: string; page?: Page<LifecycleEvent> }, Timeline>({
+    source: () => ({ of: `${this.ns()}/${this.app()}`, page: this.lifecycle.value()?.events }),
+    computation: ({ of, page }, previous) => {
+      const known = previous?.source.of === of ? previous.value : { events: [] };
+      return page ? withNewest(page, known) : known;
+    },
+  });
   protected readonly environments = computed(() => {
     const lifecycle = this.lifecycle.value();
     if (!lifecycle) {
@@ -71,18 +73,12 @@ export class ApplicationPage {
   protected readonly versions = computed(() =>
     (this.lifecycle.value()?.releases ?? []).filter((each) => !each.purgedAt).map((each) => each.version),
   );
-  protected readonly events = computed(() => [
-    ...(this.lifecycle.value()?.events.items ?? []),
-    ...this.older().flatMap((page) => page.events),
-  ]);
+  protected readonly events = computed(() => this.told().events);
   protected readonly shownEvents = computed(() => {
     const version = this.version();
     return byDay(version ? this.events().filter((event) => event.version === version) : this.events());
   });
-  protected readonly next = computed(() => {
-    const last = this.older().at(-1);
-    return last ? last.next : this.lifecycle.value()?.events.continue;
-  });
+  protected readonly next = computed(() => this.told().next);
   protected readonly moved = computed(() => this.events().some((event) => event.transition === 'selected'));
   protected readonly comparison = computed(() => {
     const [newer, older] = this.versions();
@@ -140,7 +136,7 @@ export class ApplicationPage {
     }
     try {
       const { events } = await this.plane.lifecycle(this.ns(), this.app(), { limit: EVENTS, continue: next });
-      this.older.update((pages) => [...pages, { events: events.items, next: events.continue }]);
+      this.told.update((told) => withOlder(told, events));
     } catch (error) {
       this.snack.open(Problem.of(error).detail, 'Close');
     }

@@ -1,4 +1,4 @@
-import { LifecycleEvent } from '../../api/types';
+import { LifecycleEvent, Page } from '../../api/types';
 import { Tone, toneOfState } from '../../objects/conditions';
 
 export interface Told {
@@ -48,6 +48,29 @@ const reasons: Record<string, string> = {
 
 export function reason(text: string | undefined): string {
   return reasons[text ?? ''] ?? text ?? '';
+}
+
+/** Events, the newest first, and what asks for those before them. */
+export interface Timeline {
+  events: LifecycleEvent[];
+  next?: string;
+}
+
+/** The newest events, before those that are known: a journal's never change, there are only more of them. */
+export function withNewest(page: Page<LifecycleEvent>, known: Timeline): Timeline {
+  const last = page.items.at(-1);
+  const older = last ? known.events.filter(({ seq }) => seq < last.seq) : [];
+  const reaches = last !== undefined && known.events.some(({ seq }) => seq >= last.seq - 1);
+  // What came between two askings may be more than a page.
+  return reaches
+    ? { events: [...page.items, ...older], next: known.next }
+    : { events: page.items, next: page.continue };
+}
+
+/** Those that are known, and then what was before them. */
+export function withOlder({ events }: Timeline, page: Page<LifecycleEvent>): Timeline {
+  const first = events.at(-1)?.seq ?? Infinity;
+  return { events: [...events, ...page.items.filter(({ seq }) => seq < first)], next: page.continue };
 }
 
 /** Events by their day, in the order they come in. */

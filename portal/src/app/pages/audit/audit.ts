@@ -33,7 +33,10 @@ const TYPES = [
 const ALL = 'all';
 const PAGE = 100;
 
-/** Who did what, when: the journal of all applications. */
+/** In the address: requests that belong to no namespace. */
+const NONE = 'none';
+
+/** Who did what, when: the journals of a namespace, or what belongs to none. */
 @Component({
   selector: 'orbit-audit',
   imports: [
@@ -57,6 +60,8 @@ export class Audit {
   readonly application = input<string>();
   readonly actor = input<string>();
   readonly type = input<string>();
+  /** Whether it is about this namespace, or about none. */
+  readonly scope = input<string>();
   readonly after = input<string>();
 
   private readonly plane = inject(Plane);
@@ -69,26 +74,36 @@ export class Audit {
     type: this.type() === ALL ? undefined : this.type() || undefined,
     requests: this.type() === ALL || undefined,
   }));
+  protected readonly ofNone = computed(() => this.scope() === NONE);
   protected readonly filtered = computed(() => Object.values(this.filter()).some(Boolean));
   /** As they are being written, which is not yet what is asked for. */
   protected readonly applicationText = linkedSignal(() => this.application() ?? '');
   protected readonly actorText = linkedSignal(() => this.actor() ?? '');
 
   protected readonly page = liveQuery({
-    params: () => ({ ns: this.ns(), ...this.filter(), after: this.after() }),
-    load: ({ ns, after, ...filter }, abort) => this.plane.audit(ns, { ...filter, limit: PAGE, continue: after }, abort),
+    params: () => ({ ns: this.ns(), ofNone: this.ofNone(), ...this.filter(), after: this.after() }),
+    load: ({ ns, ofNone, after, ...filter }, abort) => {
+      const page = { limit: PAGE, continue: after };
+      return ofNone
+        ? this.plane.auditOfNone({ actor: filter.actor, ...page }, abort)
+        : this.plane.audit(ns, { ...filter, ...page }, abort);
+    },
     staleBy: () => !this.after(),
   });
   protected readonly types = computed(() => {
     const type = this.type();
     return type && type !== ALL && !TYPES.includes(type) ? [...TYPES, type] : TYPES;
   });
-  protected readonly exports = computed(() => ({
-    jsonl: this.plane.auditExport(this.ns(), this.filter(), 'jsonl'),
-    csv: this.plane.auditExport(this.ns(), this.filter(), 'csv'),
-  }));
+  protected readonly exports = computed(() => {
+    const [ns, filter] = [this.ns(), this.filter()];
+    const to = (format: 'jsonl' | 'csv'): string =>
+      this.ofNone()
+        ? this.plane.auditOfNoneExport({ actor: filter.actor }, format)
+        : this.plane.auditExport(ns, filter, format);
+    return { jsonl: to('jsonl'), csv: to('csv') };
+  });
 
-  protected search(part: { application?: string; actor?: string; type?: string }): void {
+  protected search(part: { application?: string; actor?: string; type?: string; scope?: string }): void {
     const set = (text: string | undefined): string | null => text?.trim() || null;
     const queryParams = Object.fromEntries(Object.entries(part).map(([name, text]) => [name, set(text)]));
     void this.router.navigate([], { queryParams: { ...queryParams, after: null }, queryParamsHandling: 'merge' });

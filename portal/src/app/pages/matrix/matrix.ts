@@ -68,12 +68,16 @@ export class Matrix {
   protected async showYaml(): Promise<void> {
     this.exporting.set(true);
     try {
-      const { items } = await this.plane.objects<EnvironmentOverlay>(this.ns(), 'environmentoverlays', { limit: 200 });
+      const page = await this.plane.objects<EnvironmentOverlay>(this.ns(), 'environmentoverlays', { limit: 200 });
+      const yaml = page.items.map((item) => toYaml(asWritten(item)));
+      if (page.continue) {
+        yaml.push('# There are more: the command gives all of them.\n');
+      }
       this.yaml.open({
         title: 'What decides this matrix',
         text: 'Each environment of an application is an EnvironmentOverlay. What is seen here follows from these.',
         command: `kubectl get environmentoverlays --namespace ${this.ns()} --output yaml`,
-        yaml: items.map((item) => toYaml(asWritten(item))).join('---\n') || '# none yet\n',
+        yaml: yaml.join('---\n') || '# none yet\n',
         file: `${this.ns()}-overlays.yaml`,
       });
     } finally {
