@@ -25,5 +25,6 @@ pub mod release;
 pub mod requests;
 pub mod settings;
 pub mod tgz;
+mod transit;
 pub mod verify;
 pub mod viewport;

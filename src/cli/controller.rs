@@ -18,15 +18,12 @@ use serde_json::json;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::{mpsc, watch},
+    sync::mpsc,
 };
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use self::{
-    settings::{LogFormat, Settings},
-    tls_secret::Tls,
-};
+use self::settings::{LogFormat, Settings};
 use super::kubeconfig;
 use crate::{
     api::{FIELD_MANAGER, PULL_SECRET},
@@ -227,22 +224,15 @@ async fn certificates(
         }
         return None;
     };
-    let (held, mut changes) = watch::channel(None::<Tls>);
-    let (certificate, certificates) = watch::channel(None);
-    tokio::spawn(tls_secret::follow(client.clone(), secret, held, shutdown.clone()));
-    let (client, public_url) = (client.clone(), public_url.clone());
-    tokio::spawn(async move {
-        while changes.changed().await.is_ok() {
-            let Some(tls) = changes.borrow_and_update().clone() else { continue };
-            certificate.send_replace(Some(tls.certificate));
+    let (asking, public_url) = (client.clone(), public_url.clone());
+    Some(tls_secret::certificates(client.clone(), secret, shutdown.clone(), move |tls| {
+        let (client, public_url) = (asking.clone(), public_url.clone());
+        async move {
             if announces {
                 announce(&client, &public_url, tls.ca.as_deref()).await;
             }
         }
-        // Requests under way are still answered: the last certificate outlives the watch.
-        certificate.closed().await;
-    });
-    Some(Certificates::new(certificates))
+    }))
 }
 
 /// The Secret with which clusters pull images: where they pull from the plane, the one that it delivers to them.

@@ -7,10 +7,10 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use reqwest::{StatusCode, header};
 use serde::{Deserialize, de::DeserializeOwned};
-use url::{Host, Url};
+use url::Url;
 
 use super::{kubeconfig, trust::Trust};
-use crate::{cause::carried, registry::readers::Secret};
+use crate::{cause::carried, registry::readers::Secret, transit::is_private};
 
 /// Namespace of the ConfigMap that names the plane's address: everyone may read it.
 const NAMESPACE: &str = "kube-public";
@@ -93,7 +93,7 @@ impl PlaneArgs {
             }
             (None, None) => bail!("no server is given"),
         };
-        if !keeps_secrets(&server) {
+        if !is_private(&server) {
             bail!(
                 "{server} would be sent the token unencrypted: use https://, or forward the plane's port to this machine"
             );
@@ -167,17 +167,6 @@ impl Plane {
     }
 }
 
-/// Whether nobody on the way to a server reads what is sent to it.
-fn keeps_secrets(server: &Url) -> bool {
-    let here = match server.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    server.scheme() == "https" || here
-}
-
 /// What is wrong with a server that gave no answer, and what to do, by the failure of TLS that it was, if any.
 fn advice(tls: Option<&rustls::Error>) -> &'static str {
     use rustls::{CertificateError, Error::InvalidCertificate};
@@ -248,7 +237,7 @@ mod tests {
             ("http://127.0.0.1.plane.example", false),
             ("http://10.0.0.7", false),
         ] {
-            assert_eq!(keeps_secrets(&server.parse().unwrap()), kept, "{server}");
+            assert_eq!(is_private(&server.parse().unwrap()), kept, "{server}");
         }
     }
 

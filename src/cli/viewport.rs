@@ -62,10 +62,10 @@ async fn rebuild(settings: &StoreSettings) -> anyhow::Result<()> {
     }
     match status.held.len() {
         0 => {
-            println!("{}: {} applications projected", viewport.location(), status.applications);
+            println!("{}: {} journals projected", viewport.location(), status.journals);
             Ok(())
         }
-        held => anyhow::bail!("{held} of {} applications could not be projected", status.applications),
+        held => anyhow::bail!("{held} of {} journals could not be projected", status.journals),
     }
 }
 
@@ -73,7 +73,7 @@ async fn rebuild(settings: &StoreSettings) -> anyhow::Result<()> {
 fn show(status: &Status) {
     if std::io::stderr().is_terminal() {
         let left = status.events_behind.unwrap_or_default();
-        eprint!("\r{left} events of {} applications to go   ", status.applications_behind);
+        eprint!("\r{left} events of {} journals to go   ", status.journals_behind);
         // Whoever does not see it misses nothing.
         let _ = std::io::stderr().flush();
     }
@@ -82,9 +82,9 @@ fn show(status: &Status) {
 async fn status(settings: &StoreSettings) -> anyhow::Result<()> {
     let store = chart_store::open_existing(settings).await?;
     let viewport = viewport::open(settings)?;
-    let (behind, applications) = viewport::behind(&store, &viewport.cursors().await?).await?;
+    let (behind, journals) = viewport::behind(&store, &viewport.cursors().await?).await?;
     let mut text = format!(
-        "plane         {}\ndatabase      {}\napplications  {applications}, of which {} are behind\nevents        {} behind\n",
+        "plane         {}\ndatabase      {}\njournals      {journals}, of which {} are behind\nevents        {} behind\n",
         viewport.plane(),
         viewport.location(),
         behind.len(),

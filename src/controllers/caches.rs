@@ -178,6 +178,13 @@ impl Caches {
         self.namespaces.store.state().iter().map(|namespace| namespace.name_any()).collect()
     }
 
+    /// Whether a namespace is being deleted, and with it everything in it: none of that can come back, and nothing be made
+    /// there. A plane that is kept to one namespace does not know.
+    pub fn is_ending(&self, namespace: &str) -> bool {
+        let found = self.namespaces.store.get(&ObjectRef::new(namespace));
+        found.is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some())
+    }
+
     /// The labels of a namespace.
     pub fn namespace_labels(&self, name: &str) -> std::collections::BTreeMap<String, String> {
         let namespace = self.namespaces.store.get(&ObjectRef::new(name));
@@ -203,6 +210,7 @@ where
 #[cfg(test)]
 mod tests {
     use futures::{FutureExt, future};
+    use serde_json::json;
 
     use super::*;
 
@@ -217,6 +225,18 @@ mod tests {
         }
         waiting.await;
         caches.ready().await;
+    }
+
+    #[test]
+    fn a_namespace_that_is_being_deleted_is_known() {
+        let caches = Caches::new(None);
+        let (mut writer, _) = caches.namespaces.filler();
+        for metadata in [json!({"name": "shop"}), json!({"name": "gone", "deletionTimestamp": "2026-01-02T03:04:05Z"})]
+        {
+            let namespace = serde_json::from_value(json!({"metadata": metadata})).unwrap();
+            writer.apply_watcher_event(&watcher::Event::Apply(namespace));
+        }
+        assert_eq!(["shop", "gone", "other"].map(|name| caches.is_ending(name)), [false, true, false]);
     }
 
     #[tokio::test]

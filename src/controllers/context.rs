@@ -206,6 +206,10 @@ impl Context {
 
     /// Tells of an object. Nothing depends on an event, so that it cannot be written is only logged.
     pub async fn publish(&self, object: &impl Resource<DynamicType = ()>, type_: EventType, reason: &str, note: &str) {
+        // Nothing can be made in a namespace that is being deleted.
+        if object.meta().namespace.as_deref().is_some_and(|namespace| self.caches.is_ending(namespace)) {
+            return;
+        }
         // The Events API takes notes of up to 1 kB.
         let note = note.char_indices().take_while(|(at, _)| *at < 1000).map(|(_, character)| character).collect();
         let event = Event {

@@ -136,6 +136,8 @@ async fn settle<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Option
             // What was kept of it goes when the watch sees that it is gone.
             (Outcome::Deleted, None)
         }
+        // It goes with its namespace, and the watch tells of that: until then nothing is brought that would be refused.
+        (false, _) if context.caches.is_ending(&object.namespace().unwrap_or_default()) => (Outcome::Waiting, None),
         (false, false) if K::HELD => match finalizers::hold::<K>(object.meta(), context).await {
             // The finalizer brings the object back here.
             Ok(()) => (Outcome::Waiting, None),

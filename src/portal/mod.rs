@@ -22,6 +22,7 @@ mod access;
 pub mod assets;
 pub mod authority;
 mod by_digest;
+mod conflict;
 mod csrf;
 mod extract;
 mod frame;

@@ -10,7 +10,7 @@ use axum::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{v1::conflict::Changed, visitor::Rejected};
+use super::{conflict::Changed, visitor::Rejected};
 use crate::{
     chart_store::ChartStoreError, comparison::stored::NotThere, image_harbor::HarborError,
     overlay::renderer::RenderError, viewport::ViewportError,

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::registry::readers::Secret;
 
-/// Somebody whom the API server knows.
-pub struct SignedIn {
+/// Whom the API server knows by a token.
+pub struct Identified {
     /// Who it is.
     pub user: User,
     /// The API server, asked as them.
@@ -26,7 +26,7 @@ pub struct SignedIn {
 ///
 /// # Errors
 /// 401 where the API server does not know it, 429 after too many of those from one network.
-pub async fn with_token(portal: &Portal, token: &Secret, peer: IpAddr) -> Result<SignedIn, Problem> {
+pub async fn with_token(portal: &Portal, token: &Secret, peer: IpAddr) -> Result<Identified, Problem> {
     if let Some(wait) = portal.guesses().wait(peer, Instant::now()) {
         return Err(Problem::too_many_requests(wait));
     }
@@ -38,7 +38,7 @@ pub async fn with_token(portal: &Portal, token: &Secret, peer: IpAddr) -> Result
         return Err(wrong(portal, peer));
     };
     tracing::info!(user = user.name, %peer, "signed in with a token");
-    Ok(SignedIn { user, client, until: expiry(token) })
+    Ok(Identified { user, client, until: expiry(token) })
 }
 
 /// Notes a token that is none.

@@ -16,7 +16,7 @@ use super::{
     csrf,
     problem::Problem,
     sessions::Session,
-    sign_in::{self, SignedIn},
+    sign_in::{self, Identified},
 };
 use crate::{guesses::network, listener::Client, registry::readers::Secret, requests::Sender};
 
@@ -92,7 +92,7 @@ pub async fn signed_in_or_bearer(State(portal): State<Portal>, request: Request,
         Some(session) => session,
         None => {
             let from = Client::or_anybody(request.extensions());
-            let SignedIn { user, client, until } = match sign_in::with_token(&portal, &token, from).await {
+            let Identified { user, client, until } = match sign_in::with_token(&portal, &token, from).await {
                 Ok(signed_in) => signed_in,
                 Err(problem) => return problem.into_response(),
             };

@@ -13,6 +13,7 @@ mod audit_event;
 mod change;
 pub mod csv;
 mod database;
+mod days;
 mod error;
 mod migrate;
 mod paging;
@@ -29,10 +30,11 @@ pub use answers::{
     Place, Release, Rendered, RenderedImage, Standing, Upload,
 };
 pub use audit_event::{AuditEvent, AuditRequest};
+pub use days::{Days, NoDays, Period};
 pub use error::ViewportError;
 pub use paging::{MAX_LIMIT, PageRequest};
 pub use projector::{Behind, Projector, ProjectorError, Status, behind};
 pub use queries::{AuditFilter, Clusters, MatrixFilter, Shown};
-pub use reports::{Days, Figures, LeadTime, NoDays, Period, Report, ReportPeriod, ReportRequest};
+pub use reports::{Figures, LeadTime, Report, ReportPeriod, ReportRequest};
 pub use store::{Cursor, Viewport, open};
 pub use verify::verify;

@@ -53,13 +53,13 @@ pub enum ProjectorError {
 pub struct Status {
     /// Events that are in the journals and not in the Viewport; none before that was known for the first time.
     pub events_behind: Option<u64>,
-    /// Applications that they belong to.
-    pub applications_behind: usize,
-    /// Applications with a journal.
-    pub applications: usize,
+    /// Journals that they are in.
+    pub journals_behind: usize,
+    /// All journals: of applications, of changes and of requests.
+    pub journals: usize,
     /// Why the last pass came to an early end, if it did.
     pub problem: Option<String>,
-    /// Applications that cannot be projected, and why.
+    /// Those that cannot be projected, and why.
     pub held: BTreeMap<ApplicationKey, String>,
 }
 
@@ -183,9 +183,9 @@ impl Projector {
             Some(cursors) => cursors,
             None => self.read_cursors().await?,
         };
-        let (behind, applications) = behind(&self.store, &cursors).await?;
+        let (behind, journals) = behind(&self.store, &cursors).await?;
         let mut events = behind.iter().map(Behind::events).sum();
-        self.tell(applications, behind.len(), events, None);
+        self.tell(journals, behind.len(), events, None);
         let mut held = BTreeMap::new();
         let mut left = behind.len();
         for behind in behind {
@@ -199,7 +199,7 @@ impl Projector {
                 Ok(()) => {
                     events -= behind.events();
                     left -= 1;
-                    self.tell(applications, left, events, None);
+                    self.tell(journals, left, events, None);
                 }
                 Err(error) if is_of_one_application(&error) => {
                     held.insert(key, error.to_string());
@@ -207,7 +207,7 @@ impl Projector {
                 Err(error) => return Err(error),
             }
         }
-        self.tell(applications, left, events, Some(held));
+        self.tell(journals, left, events, Some(held));
         self.cursors = Some(cursors);
         Ok(())
     }
@@ -266,10 +266,10 @@ impl Projector {
         }
     }
 
-    fn tell(&self, applications: usize, left: usize, events: u64, held: Option<BTreeMap<ApplicationKey, String>>) {
+    fn tell(&self, journals: usize, left: usize, events: u64, held: Option<BTreeMap<ApplicationKey, String>>) {
         self.status.send_modify(|status| {
-            status.applications = applications;
-            status.applications_behind = left;
+            status.journals = journals;
+            status.journals_behind = left;
             status.events_behind = Some(events);
             if let Some(held) = held {
                 for (key, problem) in &held {

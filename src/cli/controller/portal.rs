@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use kube::Client;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{
     bind,
     portal_settings::PortalSettings,
-    tls_secret::{self, SecretName, Tls},
+    tls_secret::{self, SecretName},
 };
 use crate::{
     listener::Certificates,
@@ -89,18 +89,7 @@ impl Door {
     /// The certificates that browsers are shown, if any.
     pub fn certificates(&self, client: &Client, shutdown: &CancellationToken) -> Option<Certificates> {
         let secret = self.tls_secret.clone()?;
-        let (held, mut changes) = watch::channel(None::<Tls>);
-        let (certificate, certificates) = watch::channel(None);
-        tokio::spawn(tls_secret::follow(client.clone(), secret, held, shutdown.clone()));
-        tokio::spawn(async move {
-            while changes.changed().await.is_ok() {
-                let tls = changes.borrow_and_update().clone();
-                certificate.send_replace(tls.map(|tls| tls.certificate));
-            }
-            // Requests under way are still answered: the last certificate outlives the watch.
-            certificate.closed().await;
-        });
-        Some(Certificates::new(certificates))
+        Some(tls_secret::certificates(client.clone(), secret, shutdown.clone(), async |_| {}))
     }
 }
 

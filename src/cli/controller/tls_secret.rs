@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::listener::Certificate;
+use crate::listener::{Certificate, Certificates};
 
 /// Where the Secret is: `NAMESPACE/NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -62,8 +62,33 @@ pub struct Tls {
     pub ca: Option<String>,
 }
 
+/// The certificate of the Secret, as it is from now on. `told` hears of each.
+pub fn certificates<F>(
+    client: Client,
+    secret: SecretName,
+    shutdown: CancellationToken,
+    told: impl Fn(Tls) -> F + Send + 'static,
+) -> Certificates
+where
+    F: Future<Output = ()> + Send,
+{
+    let (held, mut changes) = watch::channel(None::<Tls>);
+    let (certificate, certificates) = watch::channel(None);
+    tokio::spawn(follow(client, secret, held, shutdown));
+    tokio::spawn(async move {
+        while changes.changed().await.is_ok() {
+            let Some(tls) = changes.borrow_and_update().clone() else { continue };
+            certificate.send_replace(Some(tls.certificate.clone()));
+            told(tls).await;
+        }
+        // Requests under way are still answered: the last certificate outlives the watch.
+        certificate.closed().await;
+    });
+    Certificates::new(certificates)
+}
+
 /// Passes on what the Secret holds, now and whenever it changes, until the shutdown.
-pub async fn follow(client: Client, secret: SecretName, held: watch::Sender<Option<Tls>>, shutdown: CancellationToken) {
+async fn follow(client: Client, secret: SecretName, held: watch::Sender<Option<Tls>>, shutdown: CancellationToken) {
     let api = Api::<Secret>::namespaced(client, &secret.namespace);
     let mut changes = std::pin::pin!(watcher::watch_object(api, &secret.name).default_backoff());
     while let Some(Some(change)) = shutdown.run_until_cancelled(changes.next()).await {

@@ -21,10 +21,11 @@ use tokio::{
 use tokio_util::io::ReaderStream;
 use url::Url;
 
-use super::{archive::Archive, key::UploadKey, progress::Progress, server::is_loopback};
+use super::{archive::Archive, key::UploadKey, progress::Progress};
 use crate::{
     cli::trust::Trust,
     registry::{UPLOAD_OFFSET, content_range::ContentRange},
+    transit::is_loopback,
 };
 
 /// Why an archive did not arrive.

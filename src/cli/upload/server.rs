@@ -1,7 +1,7 @@
 //! Servers, and what to say when one does not do as asked.
 
 use anyhow::Context;
-use url::{Host, Url};
+use url::Url;
 
 use super::manifest::Request;
 
@@ -13,16 +13,6 @@ pub fn target(session: &str, server: Option<&Url>) -> anyhow::Result<Url> {
     target.set_path(&format!("{}{}", server.path().trim_end_matches('/'), session.path()));
     target.set_query(session.query());
     Ok(target)
-}
-
-/// Whether the URL speaks of the machine it is used on.
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 /// Why the API server did not take the object, in words.
@@ -60,18 +50,5 @@ mod tests {
         assert_eq!(on("https://orbit.example"), "https://orbit.example/v2/shop/web/blobs/uploads/1");
         assert_eq!(on("http://[::1]:81/orbit/"), "http://[::1]:81/orbit/v2/shop/web/blobs/uploads/1");
         assert!(target("nowhere", None).is_err());
-    }
-
-    #[test]
-    fn knows_its_own_machine() {
-        for (url, loopback) in [
-            ("http://127.0.0.2:1/", true),
-            ("http://[::1]/", true),
-            ("http://localhost/", true),
-            ("https://orbit.example/", false),
-            ("http://10.0.0.1/", false),
-        ] {
-            assert_eq!(is_loopback(&url.parse().unwrap()), loopback, "{url}");
-        }
     }
 }

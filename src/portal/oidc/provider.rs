@@ -1,9 +1,6 @@
 //! An identity provider, as it describes itself and as it is asked.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use base64::{
@@ -14,6 +11,7 @@ use reqwest::{RequestBuilder, header};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Mutex;
 use url::{Url, form_urlencoded};
 
 use super::{
@@ -21,12 +19,14 @@ use super::{
     keys::{Key, KeySet},
     pending::AllPending,
 };
-use crate::registry::readers::Secret;
+use crate::{registry::readers::Secret, transit::is_private};
 
 /// How long what a provider says of itself stands.
 const FRESH: Duration = Duration::from_secs(3600);
 /// How soon its keys are asked for again because of a token of an unknown one: anybody could send one.
 const AGAIN: Duration = Duration::from_secs(10);
+/// How long it stands that a provider did not answer.
+const FAILED: Duration = Duration::from_secs(3);
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
 
@@ -60,8 +60,8 @@ pub struct Settings {
 pub struct Provider {
     settings: Settings,
     client: reqwest::Client,
-    metadata: Mutex<Option<(Instant, Metadata)>>,
-    keys: Mutex<Option<(Instant, KeySet)>>,
+    metadata: Said<Metadata>,
+    keys: Said<KeySet>,
     pending: AllPending,
 }
 
@@ -89,10 +89,10 @@ impl Provider {
     pub fn new(settings: Settings, client: reqwest::Client) -> anyhow::Result<Self> {
         let issuer: Url = settings.issuer.parse().with_context(|| format!("{} is no URL", settings.issuer))?;
         ensure!(
-            is_safe(&issuer),
+            is_private(&issuer),
             "{issuer} has to begin with https://: whoever is on the way could sign in as anybody"
         );
-        let (metadata, keys, pending) = (Mutex::default(), Mutex::default(), AllPending::default());
+        let (metadata, keys, pending) = (Said::default(), Said::default(), AllPending::default());
         Ok(Self { settings, client, metadata, keys, pending })
     }
 
@@ -111,9 +111,10 @@ impl Provider {
     /// # Errors
     /// Where it does not answer, or says that it is another.
     pub async fn metadata(&self) -> anyhow::Result<Metadata> {
-        if let Some(known) = fresh(&self.metadata, FRESH) {
-            return Ok(known);
-        }
+        self.metadata.get(|_, age| age < FRESH, self.discover()).await
+    }
+
+    async fn discover(&self) -> anyhow::Result<Metadata> {
         let url = format!("{}/.well-known/openid-configuration", self.settings.issuer.trim_end_matches('/'));
         let said = answer(self.client.get(&url)).await.with_context(|| format!("reading {url}"))?;
         let metadata: Metadata = serde_json::from_value(said).with_context(|| format!("{url} cannot be read"))?;
@@ -124,9 +125,8 @@ impl Provider {
             );
         }
         for endpoint in [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri] {
-            ensure!(is_safe(endpoint), "{url} names {endpoint}, which does not begin with https://");
+            ensure!(is_private(endpoint), "{url} names {endpoint}, which does not begin with https://");
         }
-        keep(&self.metadata, metadata.clone());
         Ok(metadata)
     }
 
@@ -190,37 +190,59 @@ impl Provider {
     /// Where the provider does not answer, or has no such key.
     pub async fn key(&self, metadata: &Metadata, header: &Header) -> anyhow::Result<Key> {
         let id = header.kid.as_deref();
-        if let Some(key) = fresh(&self.keys, FRESH).and_then(|keys| keys.find(id).cloned()) {
-            return Ok(key);
-        }
-        if fresh(&self.keys, AGAIN).is_none() {
-            let said =
-                answer(self.client.get(metadata.jwks_uri.clone())).await.context("reading the provider's keys")?;
-            keep(&self.keys, KeySet::read(said).context("the provider's keys cannot be read")?);
-        }
-        let key = fresh(&self.keys, FRESH).and_then(|keys| keys.find(id).cloned());
-        key.with_context(|| format!("the provider has no key {:?} for signatures that is understood", id.unwrap_or("")))
+        let reading = async {
+            let said = answer(self.client.get(metadata.jwks_uri.clone())).await;
+            KeySet::read(said.context("reading the provider's keys")?).context("the provider's keys cannot be read")
+        };
+        let is_good = |keys: &KeySet, age| age < AGAIN || (age < FRESH && keys.find(id).is_some());
+        let keys = self.keys.get(is_good, reading).await?;
+        keys.find(id).cloned().with_context(|| {
+            format!("the provider has no key {:?} for signatures that is understood", id.unwrap_or(""))
+        })
     }
 }
 
-fn fresh<T: Clone>(kept: &Mutex<Option<(Instant, T)>>, within: Duration) -> Option<T> {
-    let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-    kept.as_ref().filter(|(since, _)| since.elapsed() < within).map(|(_, value)| value.clone())
+/// Something that a provider says. One at a time asks for it: however many want to know, the provider is not flooded.
+#[derive(Debug)]
+struct Said<T>(Mutex<Known<T>>);
+
+#[derive(Debug)]
+struct Known<T> {
+    value: Option<(Instant, T)>,
+    failure: Option<(Instant, String)>,
 }
 
-fn keep<T>(kept: &Mutex<Option<(Instant, T)>>, value: T) {
-    *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), value));
+impl<T> Default for Said<T> {
+    fn default() -> Self {
+        Self(Mutex::new(Known { value: None, failure: None }))
+    }
 }
 
-/// Whether nobody on the way can change what comes from there.
-fn is_safe(url: &Url) -> bool {
-    let loopback = match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && loopback)
+impl<T: Clone> Said<T> {
+    /// What is known, while it is good at its age; or else what is said now. That nothing was said stands for a moment.
+    async fn get(
+        &self,
+        is_good: impl Fn(&T, Duration) -> bool,
+        asking: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let mut known = self.0.lock().await;
+        if let Some((since, value)) = &known.value
+            && is_good(value, since.elapsed())
+        {
+            return Ok(value.clone());
+        }
+        if let Some((since, why)) = &known.failure
+            && since.elapsed() < FAILED
+        {
+            bail!("{why}");
+        }
+        let said = asking.await;
+        match &said {
+            Ok(value) => *known = Known { value: Some((Instant::now(), value.clone())), failure: None },
+            Err(error) => known.failure = Some((Instant::now(), format!("{error:#}"))),
+        }
+        said
+    }
 }
 
 /// What the provider answers, as JSON.
@@ -240,4 +262,35 @@ async fn answer(request: RequestBuilder) -> anyhow::Result<Value> {
         bail!("the answer is {status}{}", error.map(|error| format!(" ({error})")).unwrap_or_default());
     }
     said.context("the answer is no JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_provider_is_asked_by_one_at_a_time_and_not_again_while_it_fails() {
+        let (said, asked) = (Said::<usize>::default(), AtomicUsize::new(0));
+        let ask = |fails: bool| {
+            let (said, asked) = (&said, &asked);
+            let asking = async move {
+                tokio::task::yield_now().await;
+                let count = asked.fetch_add(1, Ordering::Relaxed) + 1;
+                if fails { bail!("no answer {count}") } else { Ok(count) }
+            };
+            said.get(|_, age| age < FRESH, asking)
+        };
+        let (one, other) = tokio::join!(ask(true), ask(true));
+        assert_eq!((one.unwrap_err().to_string(), other.unwrap_err().to_string()), twice("no answer 1"));
+        let known = said.0.lock().await.failure.clone().unwrap();
+        said.0.lock().await.failure = Some((known.0 - FAILED, known.1));
+        let (one, other) = tokio::join!(ask(false), ask(false));
+        assert_eq!((one.unwrap(), other.unwrap()), (2, 2));
+    }
+
+    fn twice(text: &str) -> (String, String) {
+        (text.to_owned(), text.to_owned())
+    }
 }

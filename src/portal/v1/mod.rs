@@ -4,7 +4,6 @@ mod applications;
 mod audit;
 mod charts;
 mod comparison;
-pub mod conflict;
 mod manifests;
 mod namespaces;
 mod objects;

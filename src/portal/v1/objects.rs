@@ -14,11 +14,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-use super::conflict;
 use crate::{
     api::{GROUP, VERSION},
     portal::{
-        Portal,
+        Portal, conflict,
         extract::{Asked, Named, Unread, name},
         problem::Problem,
         turns::Turn,

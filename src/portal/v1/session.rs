@@ -115,7 +115,7 @@ pub async fn begin(State(portal): State<Portal>, request: Request) -> Result<Res
     if !is_token(token) {
         return Err(sign_in::wrong(&portal, peer));
     }
-    let sign_in::SignedIn { user, client, until } = sign_in::with_token(&portal, &Secret::new(token), peer).await?;
+    let sign_in::Identified { user, client, until } = sign_in::with_token(&portal, &Secret::new(token), peer).await?;
     if let Some(before) = before {
         portal.sessions().end(&before.fingerprint);
     }

@@ -9,8 +9,9 @@ use super::{Select, maybe, number, text};
 use crate::viewport::{
     Viewport,
     database::Dialect,
+    days::Days,
     error::ViewportError,
-    reports::{Arrival, Days, Incident, Records, Report, ReportRequest, Trouble, report},
+    reports::{Arrival, Incident, Records, Report, ReportRequest, Trouble, report},
 };
 
 const COUNT_BY_DAY: &str = "SELECT SUBSTR(m.reached_at, 1, 10) AS day, COUNT(*) AS count";

@@ -29,7 +29,7 @@ pub async fn the_viewport_is_looked_after(under: Under) {
     assert!(!whole && findings.contains("the Viewport of shop/web: is at event 0"), "{findings}");
 
     let (done, said) = run(orbit(settings).args(["viewport", "rebuild"])).await;
-    assert!(done && said.contains("1 applications projected"), "{said}");
+    assert!(done && said.contains("1 journals projected"), "{said}");
     let (_, status) = run(orbit(settings).args(["viewport", "status"])).await;
     assert!(status.contains("1, of which 0 are behind") && !status.contains("at event"), "{status}");
     // The events of this suite speak of blobs that no Harbor has: of the Viewport nothing is found.

@@ -77,7 +77,7 @@ async fn releases_go_on_while_it_is(bad: Line) {
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(projector.run(shutdown.clone()));
     under.record(&web(), released("1.0.0", "a")).await;
-    until(&mut status, |status| up_to_date(status) && status.applications == 1).await;
+    until(&mut status, |status| up_to_date(status) && status.journals == 1).await;
 
     line.send_replace(bad);
     let began = Instant::now();
@@ -123,7 +123,7 @@ async fn a_plane_starts_without_its_viewport() {
     until(&mut status, |status| status.problem.is_some()).await;
     assert_eq!(status.borrow().events_behind, None);
     line.send_replace(Line::Up);
-    until(&mut status, |status| up_to_date(status) && status.applications == 1).await;
+    until(&mut status, |status| up_to_date(status) && status.journals == 1).await;
     under.assert_faithful().await;
     shutdown.cancel();
     timeout(Duration::from_secs(5), running).await.expect("it does not end").unwrap();

@@ -81,7 +81,7 @@ pub async fn one_application_holds_up_no_other(under: Under) {
     projector.catch_up().await.unwrap();
     let status = projector.status().borrow().clone();
     let held: Vec<_> = status.held.keys().map(|key| key.application.as_str()).collect();
-    assert_eq!((held, status.applications, status.events_behind), (vec!["b"], 4, Some(1)));
+    assert_eq!((held, status.journals, status.events_behind), (vec!["b"], 4, Some(1)));
     let uploads = under.viewport.uploads("shop", Some("maria"), &PageRequest::default()).await.unwrap();
     assert_eq!(uploads.items.iter().filter(|upload| upload.version == "2.0.0").count(), 3);
     let findings = viewport::verify(&under.store, &under.viewport, Duration::ZERO).await.unwrap();

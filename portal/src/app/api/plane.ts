@@ -219,13 +219,8 @@ export class Plane {
     ) as Answer<O>;
   }
 
-  async create<O extends KubernetesObject>(
-    namespace: string,
-    plural: Plural,
-    object: O,
-    dryRun = false,
-  ): Promise<Answer<O>> {
-    const params = { path: { namespace, plural }, query: { dryRun }, header: this.http.signed() };
+  async create<O extends KubernetesObject>(namespace: string, plural: Plural, object: O): Promise<Answer<O>> {
+    const params = { path: { namespace, plural }, header: this.http.signed() };
     return answered(
       await this.api.POST('/api/v1/namespaces/{namespace}/objects/{plural}', { params, body: object }),
     ) as Answer<O>;
@@ -245,11 +240,6 @@ export class Plane {
     return answered(
       await this.api.PUT('/api/v1/namespaces/{namespace}/objects/{plural}/{name}', { params, body: object }),
     ) as Answer<O>;
-  }
-
-  async remove(namespace: string, plural: Plural, name: string): Promise<void> {
-    const params = { path: { namespace, plural, name }, header: this.http.signed() };
-    await this.api.DELETE('/api/v1/namespaces/{namespace}/objects/{plural}/{name}', { params });
   }
 
   /** Where changes are told as they come, from after a message on. */
