@@ -105,6 +105,8 @@ describe('the portal', { concurrency: false }, () => {
 
     await card('1.0.0').getByRole('button', { name: 'Pause' }).click();
     await card('1.0.0').getByText('Paused').waitFor();
+    await card('1.0.0').getByRole('button', { name: 'Resume' }).click();
+    await card('1.0.0').getByText('left').waitFor();
     page.once('dialog', (dialog) => dialog.accept());
     await page.reload();
     await card('1.0.0').getByText('Choose the file again').first().waitFor();

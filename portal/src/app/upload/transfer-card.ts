@@ -76,6 +76,14 @@ export class TransferCard {
   protected readonly bytes = bytes;
   protected readonly span = span;
 
+  /** Goes on; where the page was loaded again meanwhile, with the file that is chosen then. */
+  protected async resume(picker: HTMLInputElement): Promise<void> {
+    await this.transfers.resume(this.transfer());
+    if (this.transfer().phase() === 'needsFile') {
+      picker.click();
+    }
+  }
+
   protected picked(event: Event): void {
     const picker = event.target as HTMLInputElement;
     const file = picker.files?.[0];
