@@ -7,11 +7,14 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use reqwest::{StatusCode, header};
 use serde::{Deserialize, de::DeserializeOwned};
+use tokio::time::timeout;
 use url::Url;
 
 use super::{kubeconfig, trust::Trust};
 use crate::{cause::carried, registry::readers::Secret, transit::is_private};
 
+/// How long a cluster may take to say whom to trust at an address that is given.
+const TRUST_WITHIN: Duration = Duration::from_secs(5);
 /// Namespace of the ConfigMap that names the plane's address: everyone may read it.
 const NAMESPACE: &str = "kube-public";
 /// Its name.
@@ -56,11 +59,14 @@ struct Problem {
 }
 
 impl PlaneArgs {
-    /// The plane these arguments speak of. The API server is asked only for what they leave out.
+    /// The plane these arguments speak of. The API server is asked only for what they leave out, and whom to trust.
     pub async fn find(self) -> anyhow::Result<Plane> {
-        let config = match (&self.server, &self.namespace, &self.token) {
-            (Some(_), Some(_), Some(_)) => None,
-            _ => Some(kubeconfig::config(self.kubeconfig.as_deref(), self.context.as_deref()).await?),
+        let is_given = self.server.is_some() && self.namespace.is_some() && self.token.is_some();
+        let config = kubeconfig::config(self.kubeconfig.as_deref(), self.context.as_deref()).await;
+        let config = match is_given {
+            // What is left is whom to trust: a cluster that says so may be there, and need not.
+            true => config.ok().filter(|_| self.ca_file.is_none()),
+            false => Some(config?),
         };
         let token = match (self.token, &config) {
             (Some(token), _) => Some(Secret::new(token.trim())),
@@ -70,7 +76,10 @@ impl PlaneArgs {
         let token = token.context(
             "the kubeconfig has no token to show to the plane (a client certificate does not leave the API server): pass --token, or set ORBIT_TOKEN, such as with kubectl create token NAME",
         )?;
-        let cluster = config.map(Client::try_from).transpose().context("no connection to the API server")?;
+        let cluster = match config.map(Client::try_from).transpose() {
+            Err(_) if is_given => None,
+            cluster => cluster.context("no connection to the API server")?,
+        };
         let namespace = match (self.namespace, &cluster) {
             (Some(namespace), _) => namespace,
             (None, Some(cluster)) => cluster.default_namespace().to_owned(),
@@ -80,8 +89,8 @@ impl PlaneArgs {
         let server = match (self.server, cluster) {
             (Some(server), None) => server,
             (Some(server), Some(cluster)) => {
-                // Under another address it is the same plane.
-                trust_published(cluster, &mut trust).await;
+                // Under another address it is the same plane. Who asks a plane by its address need not wait for a cluster.
+                let _ = timeout(TRUST_WITHIN, trust_published(cluster, &mut trust)).await;
                 server
             }
             (None, Some(cluster)) => {

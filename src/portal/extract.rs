@@ -36,9 +36,13 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Asked<T
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let extract::Query(parameters) = extract::Query::from_request_parts(parts, state)
-            .await
-            .map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+        let extract::Query(parameters) =
+            extract::Query::from_request_parts(parts, state).await.map_err(|rejection| {
+                let text = rejection.body_text();
+                // What a program does with it is nobody's business; what is wrong with which parameter is.
+                let what = text.split_once("query string: ").map_or(text.as_str(), |(_, what)| what);
+                Problem::bad_request(format!("after the question mark: {what}"))
+            })?;
         Ok(Self(parameters))
     }
 }

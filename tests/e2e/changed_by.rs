@@ -61,3 +61,21 @@ async fn a_change_of_the_spec_is_stamped_and_cannot_be_forged() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_is_of_a_wrong_type_is_refused_by_the_schema_in_its_own_words() {
+    with_namespace(|client, namespace| async move {
+        await_policy(&client, &namespace).await;
+        let mut wrong = upload("1.0.0", json!({}));
+        wrong["spec"]["images"][0]["source"]["reference"] = json!("registry.example/web:1");
+        let path = format!("/apis/orbit.k8or.io/v1alpha1/namespaces/{namespace}/imageuploads");
+        let request = axum::http::Request::post(path).header("content-type", "application/json");
+        let request = request.body(wrong.to_string().into_bytes()).unwrap();
+        let refused = client.request::<serde_json::Value>(request).await.unwrap_err();
+        let kube::Error::Api(status) = refused else { panic!("{refused}") };
+        assert_eq!(status.code, 422, "{status:?}");
+        assert!(status.message.contains("spec.images[0].source.reference"), "{}", status.message);
+        assert!(!status.message.contains("policy"), "{}", status.message);
+    })
+    .await;
+}

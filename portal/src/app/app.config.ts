@@ -6,9 +6,11 @@ import {
   TitleStrategy,
   withComponentInputBinding,
   withInMemoryScrolling,
+  withNavigationErrorHandler,
   withRouterConfig,
 } from '@angular/router';
 import { routes } from './app.routes';
+import { explainNavigation } from './shell/navigation';
 import { Theme } from './shell/theme';
 import { OrbitTitle } from './shell/title';
 
@@ -23,6 +25,7 @@ export const appConfig: ApplicationConfig = {
       // The namespace is in the path of the shell, and every page in it needs it.
       withRouterConfig({ paramsInheritanceStrategy: 'always' }),
       withInMemoryScrolling({ scrollPositionRestoration: 'enabled', anchorScrolling: 'enabled' }),
+      withNavigationErrorHandler(explainNavigation),
     ),
     provideAppInitializer(() => inject(Theme).apply()),
     { provide: TitleStrategy, useClass: OrbitTitle },

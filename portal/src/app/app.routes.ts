@@ -1,6 +1,7 @@
 import { Routes } from '@angular/router';
 import { signedIn } from './session/guard';
 import { Home } from './shell/home';
+import { mayLeave } from './shell/navigation';
 
 export const routes: Routes = [
   {
@@ -59,6 +60,7 @@ export const routes: Routes = [
       {
         path: ':plural/:name',
         title: 'Object',
+        canDeactivate: [mayLeave],
         loadComponent: () => import('./pages/object/object').then((m) => m.ObjectPage),
       },
       {

@@ -415,11 +415,19 @@ pub async fn replace(
     let Some(version) = if_match(&headers)? else { return Err(Problem::precondition_required()) };
     let _turn = portal.turns().object(&session).await?;
     let mut object = placed(&place, Some(&name), sent.json()?)?;
-    object["metadata"]["resourceVersion"] = version.into();
+    object["metadata"]["resourceVersion"] = version.as_str().into();
     let path = place.path(Some(&name));
     let client = &session.client;
-    match ask::<Value>(client, Method::PUT, &path, &writing(&asked), Some(&object)).await {
-        Ok(replaced) => {
+    let replaced = match version.as_str() {
+        // To the API server this is no version, but it is none that anything has.
+        "0" => None,
+        _ => match ask::<Value>(client, Method::PUT, &path, &writing(&asked), Some(&object)).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => None,
+            replaced => Some(replaced.map_err(Problem::of_api_server)?),
+        },
+    };
+    match replaced {
+        Some(replaced) => {
             tracing::info!(
                 plural = place.plural.as_str(),
                 namespace = place.namespace,
@@ -429,11 +437,10 @@ pub async fn replace(
             );
             Ok(tagged(StatusCode::OK, replaced))
         }
-        Err(kube::Error::Api(status)) if status.code == 409 => {
+        None => {
             let theirs: Value = ask(client, Method::GET, &path, &[], None).await.map_err(Problem::of_api_server)?;
             Err(Problem::changed_since(conflict::between(&object, &theirs)))
         }
-        Err(error) => Err(Problem::of_api_server(error)),
     }
 }
 

@@ -1,5 +1,5 @@
 import { Condition, KubernetesObject } from '../api/types';
-import { standing, toneOf } from './conditions';
+import { isOfThePast, standing, toneOf } from './conditions';
 
 function condition(part: Partial<Condition>): Condition {
   return { type: 'Ready', status: 'True', reason: 'Succeeded', message: 'm', lastTransitionTime: '', ...part };
@@ -8,6 +8,21 @@ function condition(part: Partial<Condition>): Condition {
 function object(conditions: Condition[], generation = 1): KubernetesObject {
   return { apiVersion: '', kind: '', metadata: { name: 'web', generation }, spec: {}, status: { conditions } };
 }
+
+describe('isOfThePast', () => {
+  const at = (uid: string, state: string, name = 'dev'): Parameters<typeof isOfThePast>[0] => ({
+    cluster: { namespace: 'shop', name, uid },
+    state,
+  });
+
+  it('is what was lost with a cluster whose name another one has by now', () => {
+    const lost = at('old', 'lost');
+    expect(isOfThePast(lost, [lost, at('new', 'healthy')])).toBe(true);
+    expect(isOfThePast(lost, [lost])).toBe(false);
+    expect(isOfThePast(lost, [lost, at('new', 'removed'), at('other', 'healthy', 'prod')])).toBe(false);
+    expect(isOfThePast(at('new', 'failed'), [at('old', 'healthy')])).toBe(false);
+  });
+});
 
 describe('standing', () => {
   it('is what Ready says', () => {

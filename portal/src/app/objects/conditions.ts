@@ -77,6 +77,30 @@ export function toneOfState(state: string): Tone {
   }
 }
 
+/** Something that is deployed to a cluster. */
+interface Deployed {
+  cluster: string | { namespace: string; name: string; uid: string };
+  state: string;
+}
+
+/** Whether it was lost with a cluster that another one has taken the name of since: that is history, and not how it is. */
+export function isOfThePast(one: Deployed, all: Deployed[]): boolean {
+  const { cluster } = one;
+  return (
+    one.state === 'lost' &&
+    typeof cluster !== 'string' &&
+    all.some(
+      ({ cluster: other, state }) =>
+        typeof other !== 'string' &&
+        other.namespace === cluster.namespace &&
+        other.name === cluster.name &&
+        other.uid !== cluster.uid &&
+        state !== 'lost' &&
+        state !== 'removed',
+    )
+  );
+}
+
 export const STATE_WORDS: Record<string, string> = {
   requested: 'requested',
   applied: 'starting',

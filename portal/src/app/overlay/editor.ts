@@ -105,6 +105,12 @@ export class OverlayEditor {
     });
   }
 
+  /** Whether something is written here that nobody else has. */
+  isDirty(): boolean {
+    const [overlay, form] = [this.overlay(), this.form()];
+    return overlay !== undefined && JSON.stringify(form) !== JSON.stringify(formOf(overlay.spec));
+  }
+
   protected async load(ns = this.ns(), name = this.name()): Promise<void> {
     this.failure.set(undefined);
     this.outcome.set(undefined);

@@ -20,6 +20,17 @@ function upload(stored: boolean, conditions = [ready()]): ImageUpload {
   return { ...base, spec, status: { conditions, ...(stored ? { release: { version: '1.1.0', digest: '' } } : {}) } };
 }
 
+describe('stepsOf one of several uploads of a version', () => {
+  it('tells of its own image, and not of that which took its place', () => {
+    const stored = upload(true);
+    stored.spec.images = [{ name: 'main', source: { archive: { sha256: 'sha256:b', size: 1 } } }];
+    const traces: Traces = { upload: stored, overlays: [], deliveries: [] };
+    expect(stepsOf('1.1.0', [], traces, 'sha256:b')[0]?.tone).toBe('good');
+    expect(stepsOf('1.1.0', [], traces, 'sha256:a')[0]).toMatchObject({ tone: 'idle' });
+    expect(stepsOf('1.1.0', [], traces, 'registry.example/web:1')[0]).toMatchObject({ tone: 'idle' });
+  });
+});
+
 function overlay(environment: string, version: string, spec = {}): EnvironmentOverlay {
   return {
     ...base,

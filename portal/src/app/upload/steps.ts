@@ -16,8 +16,8 @@ export interface Traces {
 }
 
 /** How far a version has come: stored, charted, rendered, running. */
-export function stepsOf(version: string, environments: string[], traces: Traces): Step[] {
-  const stored = storedStep(version, traces.upload);
+export function stepsOf(version: string, environments: string[], traces: Traces, source?: string): Step[] {
+  const stored = storedStep(version, traces.upload, source);
   const charted = stored.tone === 'good' ? chartedStep(traces.chart) : later('Charted');
   const rendered = charted.tone === 'good' ? renderedStep(version, environments, traces.overlays) : later('Rendered');
   const running = rendered.tone === 'good' ? runningStep(version, traces) : later('Running');
@@ -33,13 +33,23 @@ function later(name: Step['name']): Step {
   return { name, tone: 'idle', text: '' };
 }
 
-function storedStep(version: string, upload: ImageUpload | undefined): Step {
+/** What tells the image of one upload from that of another: an archive's digest, or a reference. */
+export function sourceOf({ sha256, reference }: { sha256?: string; reference?: string }): string | undefined {
+  return sha256 ?? reference;
+}
+
+function storedStep(version: string, upload: ImageUpload | undefined, source?: string): Step {
   const name = 'Stored';
   if (!upload) {
     return { name, tone: 'busy', text: 'Waiting for the plane' };
   }
   if (upload.spec.version !== version) {
     return { name, tone: 'idle', text: `Version ${upload.spec.version} has taken its place` };
+  }
+  const { archive, reference } = upload.spec.images[0]?.source ?? {};
+  const now = sourceOf({ sha256: archive?.sha256, reference: reference?.image });
+  if (source && now && now !== source) {
+    return { name, tone: 'idle', text: 'Another upload of this version has taken its place' };
   }
   const stand = standing(upload);
   if (upload.status?.release?.version === version) {

@@ -9,7 +9,7 @@ import { liveQuery } from '../live/query';
 import { bytes, span } from '../parts/bytes';
 import { Icon } from '../parts/icon';
 import { Plural } from '../api/types';
-import { stepsOf, Traces } from './steps';
+import { sourceOf, stepsOf, Traces } from './steps';
 import { Transfer } from './transfer';
 import { Transfers } from './transfers';
 
@@ -37,8 +37,10 @@ export class TransferCard {
   protected readonly steps = computed(() => {
     const { version, environments } = this.request();
     const traces = this.traces.value();
-    return traces ? stepsOf(version, environments, traces) : [];
+    return traces ? stepsOf(version, environments, traces, sourceOf(this.transfer().record())) : [];
   });
+  /** From then on there is a history; before, only the object says how it is. */
+  protected readonly isStored = computed(() => this.steps()[0]?.tone === 'good');
   protected readonly percent = computed(() => {
     const size = this.transfer().size();
     return size ? Math.min(100, (100 * this.transfer().done()) / size) : 0;

@@ -7,7 +7,7 @@ import { Plane } from '../../api/plane';
 import { Problem } from '../../api/problem';
 import { EnvironmentOverlay, LifecycleEvent, Page } from '../../api/types';
 import { liveQuery } from '../../live/query';
-import { STATE_WORDS, toneOfState } from '../../objects/conditions';
+import { isOfThePast, standing, STATE_WORDS, toneOfState } from '../../objects/conditions';
 import { inOrder } from '../../objects/environments';
 import { asWritten, toYaml } from '../../objects/yaml';
 import { PinDialog, PinTarget } from '../../overlay/pin-dialog';
@@ -49,6 +49,25 @@ export class ApplicationPage {
     load: ({ ns, app }, abort) => this.plane.lifecycle(ns, app, { limit: EVENTS }, abort),
     staleBy: (change, { app }) => change.type === 'RESET' || change.object?.spec?.['application'] === app,
   });
+  /** What decides over each environment, as far as one may see it. */
+  private readonly overlays = liveQuery({
+    params: () => {
+      const environments = this.lifecycle.value()?.environments.map(({ environment }) => environment) ?? [];
+      return environments.length ? `${this.ns()} ${this.app()} ${environments.join(' ')}` : undefined;
+    },
+    load: async (asked, abort) => {
+      const [ns = '', app, ...environments] = asked.split(' ');
+      const ask = async (environment: string): Promise<[string, EnvironmentOverlay | undefined]> => {
+        const name = `${app}.${environment}`;
+        const found = await this.plane
+          .object<EnvironmentOverlay>(ns, 'environmentoverlays', name, abort)
+          .catch(() => undefined);
+        return [environment, found?.data];
+      };
+      return new Map(await Promise.all(environments.map(ask)));
+    },
+    staleBy: (change) => change.type === 'RESET' || change.plural === 'environmentoverlays',
+  });
   /** Events that were asked for so far, and where those before them begin. */
   private readonly told = linkedSignal<{ of: string; page?: Page<LifecycleEvent> }, Timeline>({
     source: () => ({ of: `${this.ns()}/${this.app()}`, page: this.lifecycle.value()?.events }),
@@ -65,8 +84,10 @@ export class ApplicationPage {
     return inOrder(lifecycle.environments.map(({ environment }) => environment)).map((name) => ({
       name,
       now: lifecycle.environments.find(({ environment }) => environment === name),
+      ...this.wished(name),
       deployments: lifecycle.deployments
         .filter((each) => each.environment === name && (each.current || each.running) && each.state !== 'removed')
+        .filter((each, _, all) => !isOfThePast(each, all))
         .map((each) => ({ ...each, tone: toneOfState(each.state), word: STATE_WORDS[each.state] ?? each.state })),
     }));
   });
@@ -85,6 +106,16 @@ export class ApplicationPage {
     const names = this.environments().map(({ name }) => name);
     return older ? { from: older, to: newer } : { from: names[0], to: names.at(-1) };
   });
+
+  /** Why the overlay of an environment has the version that it has, and what keeps it from what is wished. */
+  private wished(environment: string): { reason?: string; stuck?: string } {
+    const overlay = this.overlays.value()?.get(environment);
+    if (!overlay) {
+      return {};
+    }
+    const { tone, word, message } = standing(overlay);
+    return { reason: overlay.status?.selected?.reason, stuck: tone === 'bad' ? `${word}: ${message}` : undefined };
+  }
 
   protected readonly tell = tell;
   protected readonly reason = reason;

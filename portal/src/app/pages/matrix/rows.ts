@@ -1,5 +1,5 @@
 import { MatrixCluster, MatrixEnvironment, MatrixRow } from '../../api/types';
-import { STATE_WORDS, Tone, toneOfState } from '../../objects/conditions';
+import { isOfThePast, STATE_WORDS, Tone, toneOfState } from '../../objects/conditions';
 import { inOrder } from '../../objects/environments';
 
 export interface Cell {
@@ -42,13 +42,15 @@ function cellOf({ environment, version, clusters }: MatrixEnvironment): Cell {
   return {
     environment,
     version: version ?? 'own manifests',
-    clusters: clusters.map((each) => ({
-      name: nameOf(each.cluster),
-      tone: toneOfState(each.state),
-      word: STATE_WORDS[each.state] ?? each.state,
-      // Only what differs is worth a word.
-      version: each.version !== version ? each.version : undefined,
-      since: each.since,
-    })),
+    clusters: clusters
+      .filter((each) => !isOfThePast(each, clusters))
+      .map((each) => ({
+        name: nameOf(each.cluster),
+        tone: toneOfState(each.state),
+        word: STATE_WORDS[each.state] ?? each.state,
+        // Only what differs is worth a word.
+        version: each.version !== version ? each.version : undefined,
+        since: each.since,
+      })),
   };
 }

@@ -1,4 +1,4 @@
-import { ChangeDetectionStrategy, Component, computed, inject, input, signal } from '@angular/core';
+import { ChangeDetectionStrategy, Component, computed, inject, input, signal, viewChild } from '@angular/core';
 import { KeyValuePipe } from '@angular/common';
 import { MatButtonModule } from '@angular/material/button';
 import { MatSlideToggleModule } from '@angular/material/slide-toggle';
@@ -18,6 +18,7 @@ import { Code } from '../../parts/code';
 import { Icon } from '../../parts/icon';
 import { Notice } from '../../parts/notice';
 import { Skeleton } from '../../parts/skeleton';
+import { Leaving } from '../../shell/navigation';
 
 /** Any object of the plane: how it is, and what it says word for word. */
 @Component({
@@ -39,13 +40,17 @@ import { Skeleton } from '../../parts/skeleton';
   styleUrl: './object.scss',
   changeDetection: ChangeDetectionStrategy.OnPush,
 })
-export class ObjectPage {
+export class ObjectPage implements Leaving {
   readonly ns = input.required<string>();
   readonly plural = input.required<string>();
   readonly name = input.required<string>();
 
   private readonly plane = inject(Plane);
   private readonly snack = inject(MatSnackBar);
+
+  canLeave(): boolean {
+    return !this.editor()?.isDirty() || confirm('What you have edited is not applied yet, and would be lost. Leave?');
+  }
 
   protected readonly kind = computed(() => {
     const plural = this.plural();
@@ -94,6 +99,7 @@ export class ObjectPage {
   protected readonly versions = computed(() => this.releases.value() ?? []);
 
   protected readonly editing = signal(false);
+  private readonly editor = viewChild(OverlayEditor);
   protected readonly whole = signal(true);
   protected readonly standing = computed(() => {
     const object = this.object.value()?.data;

@@ -36,12 +36,12 @@ class FakePlane {
     return { items: [] };
   }
 
-  async lifecycle(): Promise<unknown> {
-    return { releases: [{ version: '1.0.0', environments: ['dev'] }] };
+  async lifecycle(_: string, application: string): Promise<unknown> {
+    return { releases: application === 'web' ? [{ version: '1.0.0', environments: ['dev'] }] : [] };
   }
 
-  async object(_: string, plural: string): Promise<unknown> {
-    if (plural !== 'imageuploads') {
+  async object(_: string, plural: string, name: string): Promise<unknown> {
+    if (plural !== 'imageuploads' || name !== 'web') {
       throw new Problem(404, 'Not Found', 'x');
     }
     return { data: { ...(this.written ?? this.before), status: this.status }, etag: '"1"' };
@@ -133,6 +133,31 @@ describe('UploadPage', () => {
         resources: { limits: { memory: '96Mi' } },
       },
     });
+  });
+
+  it('takes nothing over from one application to another, but what somebody has chosen', async () => {
+    const pressed = (): (string | undefined)[] =>
+      [...element.querySelectorAll('.choice[aria-pressed=true]')].map((each) => each.textContent?.trim());
+    await write('reference', 'registry.example/web:1.1.0');
+    await write('application', 'web');
+    await vi.waitUntil(() => pressed().length > 0);
+    expect([pressed(), element.textContent]).toEqual([['dev'], expect.stringContaining('last with web')]);
+    await write('application', 'other');
+    await vi.waitUntil(() => pressed().length === 0);
+    expect((element.querySelector('[name=replicas]') as HTMLInputElement).value).toBe('');
+    (element.querySelectorAll('.choice')[1] as HTMLElement).click();
+    await settle();
+    await write('application', 'web');
+    await vi.waitUntil(() => (element.querySelector('[name=portName0]') as HTMLInputElement | null)?.value === 'http');
+    expect(pressed()).toEqual(['prod']);
+  });
+
+  it('is no example where the plane has refused it', async () => {
+    plane.status = {};
+    await write('reference', 'registry.example/web:1.1.0');
+    await write('application', 'web');
+    await vi.waitUntil(() => element.querySelector('.choice[aria-pressed=true]') !== null);
+    expect(element.querySelector('[name=portName0]')).toBeNull();
   });
 
   it('does not start while the workload is wrong', async () => {

@@ -1,13 +1,27 @@
-import { ChangeDetectionStrategy, Component, computed, effect, inject, input, signal, untracked } from '@angular/core';
+import {
+  afterNextRender,
+  ChangeDetectionStrategy,
+  Component,
+  computed,
+  effect,
+  ElementRef,
+  inject,
+  Injector,
+  input,
+  signal,
+  untracked,
+} from '@angular/core';
 import { FormsModule } from '@angular/forms';
 import { MatAutocompleteModule } from '@angular/material/autocomplete';
 import { MatButtonModule } from '@angular/material/button';
 import { MatCheckboxModule } from '@angular/material/checkbox';
 import { MatFormFieldModule } from '@angular/material/form-field';
 import { MatInputModule } from '@angular/material/input';
+import { RouterLink } from '@angular/router';
 import { Plane } from '../../api/plane';
 import { ImageUpload, ImageUploadSpec, Release } from '../../api/types';
 import { liveQuery } from '../../live/query';
+import { standing } from '../../objects/conditions';
 import { inOrder } from '../../objects/environments';
 import { toYaml } from '../../objects/yaml';
 import { bytes } from '../../parts/bytes';
@@ -29,7 +43,7 @@ import {
 import { mistakesIn } from '../../upload/request-mistakes';
 import { TransferCard } from '../../upload/transfer-card';
 import { Transfers } from '../../upload/transfers';
-import { draftOf, EMPTY_WORKLOAD, workloadOf } from '../../upload/workload';
+import { draftOf, EMPTY_WORKLOAD, WorkloadDraft, workloadOf } from '../../upload/workload';
 import { mistakesOf } from '../../upload/workload-mistakes';
 import { DropZone, Dropped } from './drop-zone';
 import { WorkloadForm } from './workload-form';
@@ -44,6 +58,7 @@ import { WorkloadForm } from './workload-form';
     MatCheckboxModule,
     MatFormFieldModule,
     MatInputModule,
+    RouterLink,
     DropZone,
     Icon,
     TransferCard,
@@ -62,8 +77,27 @@ export class UploadPage {
   private readonly session = inject(SessionStore);
   private readonly transfers = inject(Transfers);
   private readonly yaml = inject(ShowYaml);
+  private readonly host = inject<ElementRef<HTMLElement>>(ElementRef);
+  private readonly injector = inject(Injector);
 
   protected readonly list = computed(() => this.transfers.of(this.ns()));
+
+  /** Whatever was sent by whom: without a card here, nothing else would tell of it. */
+  private readonly uploads = liveQuery({
+    params: () => this.ns(),
+    load: (ns, abort) =>
+      this.plane.objects<ImageUpload>(ns, 'imageuploads', { limit: 200 }, abort).then(
+        ({ items }) => items,
+        () => [],
+      ),
+    staleBy: (change) => change.type === 'RESET' || change.plural === 'imageuploads',
+  });
+  protected readonly refused = computed(() => {
+    const shown = new Set(this.list().map((each) => each.record().request.application));
+    return (this.uploads.value() ?? [])
+      .filter((each) => standing(each).tone === 'bad' && !shown.has(each.spec.application))
+      .map((each) => ({ name: each.metadata.name, version: each.spec.version, why: standing(each).message }));
+  });
 
   protected readonly dropped = signal<Dropped | undefined>(undefined);
   protected readonly insight = signal<Insight | undefined>(undefined);
@@ -102,7 +136,8 @@ export class UploadPage {
           () => [],
         ),
         this.plane.object<ImageUpload>(ns, 'imageuploads', app, abort).then(
-          ({ data }) => data.spec,
+          // What the plane has refused is no example.
+          ({ data }) => (data.status?.release?.version === data.spec.version ? data.spec : undefined),
           () => undefined,
         ),
       ]);
@@ -110,6 +145,10 @@ export class UploadPage {
     },
   });
   private filledFor = '';
+  /** What stands in the form because it was so before, of an application: with another one it is not meant. */
+  private filled?: { environments: string[]; config: string; workload: WorkloadDraft };
+  /** The application that it was taken over from. */
+  protected readonly takenFrom = signal('');
 
   protected readonly choices = computed(() =>
     inOrder(['dev', 'prod', ...(this.known.value()?.environments ?? []), ...this.environments()]),
@@ -214,6 +253,7 @@ export class UploadPage {
     this.addEnvironment();
     this.tried.set(true);
     if (!this.isReady()) {
+      this.showMistake();
       return;
     }
     const [request, dropped] = [this.request(), this.dropped()];
@@ -242,6 +282,20 @@ export class UploadPage {
     });
   }
 
+  /** Leads to what is wrong first. */
+  private showMistake(): void {
+    afterNextRender(
+      () => {
+        const mistake = this.host.nativeElement.querySelector('.mistake, mat-error');
+        const field = mistake?.closest('mat-form-field, fieldset, section')?.querySelector('input, textarea, button');
+        if (field instanceof HTMLElement) {
+          field.focus();
+        }
+      },
+      { injector: this.injector },
+    );
+  }
+
   /** What is there to begin with, where nothing has been written yet. */
   private fill({ app, releases, last }: { app: string; releases: Release[]; last?: ImageUploadSpec }): void {
     if (this.versionIsOurs) {
@@ -253,20 +307,26 @@ export class UploadPage {
       return;
     }
     this.filledFor = app;
-    const environments = last?.environments ?? releases[0]?.environments ?? [];
-    if (!this.environments().length) {
-      this.environments.set(environments);
+    const before = this.filled;
+    const filled = {
+      environments: last?.environments ?? releases[0]?.environments ?? [],
+      config: Object.entries(last?.config ?? {})
+        .map(([key, value]) => `${key}=${value}`)
+        .join('\n'),
+      workload: last?.workload ? draftOf(last.workload) : EMPTY_WORKLOAD,
+    };
+    // Nothing is written over but what was filled in here.
+    if (!this.environments().length || this.environments() === before?.environments) {
+      this.environments.set(filled.environments);
     }
-    if (!this.configText()) {
-      this.configText.set(
-        Object.entries(last?.config ?? {})
-          .map(([key, value]) => `${key}=${value}`)
-          .join('\n'),
-      );
+    if (!this.configText() || this.configText() === before?.config) {
+      this.configText.set(filled.config);
     }
-    if (this.workload() === EMPTY_WORKLOAD) {
-      this.workload.set(draftOf(last?.workload));
+    if (this.workload() === EMPTY_WORKLOAD || this.workload() === before?.workload) {
+      this.workload.set(filled.workload);
     }
+    this.filled = filled;
+    this.takenFrom.set(filled.environments.length || filled.config || last?.workload ? app : '');
   }
 
   private request(): UploadRequest {
@@ -301,6 +361,8 @@ export class UploadPage {
     this.workload.set(EMPTY_WORKLOAD);
     this.environments.set([]);
     this.filledFor = '';
+    this.filled = undefined;
+    this.takenFrom.set('');
     this.noSecrets.set(false);
     this.tried.set(false);
     this.versionIsOurs = true;
