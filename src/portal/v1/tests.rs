@@ -417,6 +417,31 @@ fn the_written_document_is_fresh() {
 }
 
 #[tokio::test]
+async fn nothing_of_a_request_becomes_a_header_of_its_answer() {
+    let bench = Bench::new().await;
+    let maria = bench.sign_in(MARIA).await;
+    bench.publish().await;
+    let injected = "%0d%0aX-Injected:%20yes%0d%0a%0d%0a";
+    for path in [
+        format!("/api/v1/namespaces/shop{injected}/applications"),
+        format!("/api/v1/namespaces/shop/charts/web{injected}/1.0.0/archive"),
+        format!("/api/v1/namespaces/shop/charts/web/1.0.0{injected}/archive"),
+        format!("/api/v1/namespaces/shop/overlays/web/prod{injected}/manifests?format=yaml"),
+        format!("/api/v1/namespaces/shop/audit?format=csv&actor={injected}"),
+        format!("/api/v1/namespaces/shop/applications?search={injected}"),
+        format!("/auth/start?return=/{injected}"),
+        format!("/sign-in?return={injected}"),
+    ] {
+        let mut request = maria.request(&Method::GET, &path).body(Body::empty()).unwrap();
+        request.headers_mut().insert("x-request-id", "forged".parse().unwrap());
+        let answer = bench.send(request).await;
+        assert!(!answer.status.is_server_error(), "{path}: {answer:?}");
+        assert!(!answer.headers.contains_key("x-injected"), "{path}: {answer:?}");
+        assert_ne!(answer.header("x-request-id"), "forged", "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_of_large_objects_has_fewer_of_them() {
     let bench = Bench::new().await;
     let maria = bench.sign_in(MARIA).await;

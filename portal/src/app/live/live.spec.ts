@@ -98,6 +98,16 @@ describe('Live', () => {
     expect(live.state()).toBe('live');
   });
 
+  it('is not live where it is not let in, and tries again', async () => {
+    FakeSource.all[0]?.close();
+    FakeSource.all[0]?.onerror?.();
+    expect(live.state()).toBe('refused');
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([FakeSource.all.length, live.state()]).toEqual([2, 'refused']);
+    FakeSource.all[1]?.onopen?.();
+    expect(live.state()).toBe('live');
+  });
+
   it('asks no more where the session has ended', async () => {
     signedIn = false;
     FakeSource.all[0]?.close();

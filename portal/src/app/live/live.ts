@@ -10,7 +10,8 @@ export type Change =
   | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; plural: Plural; name: string; object: KubernetesObject }
   | { type: 'RESET' };
 
-export type LiveState = 'off' | 'connecting' | 'live' | 'lost';
+/** `refused`: the plane does not let this namespace be followed, or is not there yet; it is tried again. */
+export type LiveState = 'off' | 'connecting' | 'live' | 'lost' | 'refused';
 
 /** Longest pause between two attempts to connect again. */
 const MAX_PAUSE = 15_000;
@@ -58,10 +59,12 @@ export class Live {
   }
 
   private connect(namespace: string, wasLost: boolean): void {
-    this.connection.set(wasLost ? 'lost' : 'connecting');
+    this.connection.update((state) => (state === 'refused' ? state : wasLost ? 'lost' : 'connecting'));
+    let wasOpen = false;
     const source = new EventSource(this.plane.watchUrl(namespace, this.lastId));
     this.source = source;
     const ready = (): void => {
+      wasOpen = true;
       this.connection.set('live');
       this.failures = 0;
     };
@@ -89,7 +92,8 @@ export class Live {
       this.told.next(JSON.parse(message.data) as Change);
     };
     source.onerror = () => {
-      this.connection.set('lost');
+      const isRefused = source.readyState === EventSource.CLOSED && !wasOpen && !this.lastId;
+      this.connection.set(isRefused ? 'refused' : 'lost');
       if (source.readyState === EventSource.CLOSED) {
         // The browser gives up where the answer was a refusal, and does not say which. It may be a plane that is just
         // starting. Where it is a session that has ended, asking for it leads to signing in.

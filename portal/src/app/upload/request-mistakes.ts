@@ -38,7 +38,7 @@ export function mistakesIn(written: Written): RequestMistakes {
     environment:
       !written.environment || ENVIRONMENT.test(written.environment)
         ? ''
-        : 'Lower-case letters, digits and hyphens, up to 20.',
+        : 'One name at a time: lower-case letters, digits and hyphens, up to 20.',
     config:
       config.mistakes.join(' ') ||
       (config.warnings.length && !written.noSecrets ? 'Take out what is secret, or say that it is none.' : ''),
@@ -48,7 +48,7 @@ export function mistakesIn(written: Written): RequestMistakes {
 
 function versionMistake(version: string, stored: Release[]): string {
   if (!VERSION.test(version) || version.length > 64) {
-    return 'Three numbers, as in 1.4.0 or 1.4.0-rc.1: no v before them, no capitals.';
+    return 'Three numbers, as in 1.4.0 or 1.4.0-rc.1: no v before them, no capitals, no + behind them.';
   }
   const taken = stored.find((release) => release.version === version);
   if (!taken) {

@@ -3,7 +3,7 @@ import { MatButtonModule } from '@angular/material/button';
 import { MatProgressBarModule } from '@angular/material/progress-bar';
 import { RouterLink } from '@angular/router';
 import { Plane } from '../api/plane';
-import { Problem } from '../api/problem';
+import { advice, Problem } from '../api/problem';
 import { Delivery, EnvironmentOverlay, HelmChart, ImageUpload } from '../api/types';
 import { liveQuery } from '../live/query';
 import { bytes, span } from '../parts/bytes';
@@ -75,6 +75,7 @@ export class TransferCard {
     return phase === 'hashing' || phase === 'sending' || phase === 'paused' || phase === 'verifying';
   });
 
+  protected readonly advice = advice;
   protected readonly bytes = bytes;
   protected readonly span = span;
 

@@ -238,7 +238,10 @@ impl Indexer {
                 Err(format!("the archive ends after the extension header before byte {start}: it is damaged"))
             };
         }
-        let damaged = || format!("there is no tar header at byte {start}: the archive is damaged, send it again");
+        let damaged = || match start {
+            0 => "this is no tar archive: give what docker save writes, or an OCI layout as a tar file".to_owned(),
+            _ => format!("there is no tar header at byte {start}: the archive is damaged, send it again"),
+        };
         let sum = bytes.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) }).sum();
         if header.cksum().ok() != Some(sum) {
             return Err(damaged());

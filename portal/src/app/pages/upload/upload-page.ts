@@ -270,8 +270,8 @@ export class UploadPage {
     const dropped = this.dropped();
     const source = dropped
       ? { archive: { sha256: 'sha256:<computed when it starts>', size: dropped.file.size } }
-      : { reference: { image: this.reference().trim() } };
-    const { command, beyond } = uploadCommand(request, dropped?.file.name ?? this.reference());
+      : { reference: { image: this.reference().trim() || '<none chosen yet>' } };
+    const { command, beyond } = uploadCommand(request, dropped?.file.name ?? (this.reference().trim() || 'FILE'));
     const without = beyond.length ? ` but for ${beyond.join(', ')}, which it has no flags for` : '';
     this.yaml.open({
       title: 'What is applied',
