@@ -24,17 +24,13 @@ struct Wait {
 }
 
 impl Patience {
-    /// How long the wait may still be kept to oneself, with what is to be told at its end; none once it has to be told of,
-    /// which begins the next one.
+    /// How long the wait may still be kept to oneself, with what is to be told at its end; none once it has to be told of.
+    /// It is kept until it is ([`Self::forget`]): a status that could not be written is no reason to do all of it again.
     pub fn left(&self, uid: &str, status: &(impl Clone + Send + 'static)) -> Option<Duration> {
         let mut waits = self.lock();
         let since = waits.get(uid).map_or_else(Instant::now, |wait| wait.since);
-        let left = MOMENT.checked_sub(since.elapsed()).filter(|left| !left.is_zero());
-        match left {
-            Some(_) => drop(waits.insert(uid.to_owned(), Wait { since, status: Box::new(status.clone()) })),
-            None => drop(waits.remove(uid)),
-        }
-        left
+        waits.insert(uid.to_owned(), Wait { since, status: Box::new(status.clone()) });
+        MOMENT.checked_sub(since.elapsed()).filter(|left| !left.is_zero())
     }
 
     /// The status that was kept to oneself.
@@ -63,10 +59,9 @@ mod tests {
         assert!(first <= MOMENT && patience.left("a", &2).unwrap() <= first && patience.left("b", &1).is_some());
         assert_eq!((patience.untold("a"), patience.untold("b"), patience.untold::<i32>("c")), (Some(2), Some(1), None));
         patience.lock().get_mut("a").unwrap().since -= MOMENT;
-        assert_eq!((patience.left("a", &3), patience.untold::<i32>("a")), (None, None));
-        assert!(patience.left("a", &3).is_some(), "what is told next may wait again");
-        patience.lock().get_mut("a").unwrap().since -= MOMENT;
+        assert_eq!((patience.left("a", &3), patience.untold("a")), (None, Some(3)), "it is not told yet");
         patience.forget("a");
-        assert!(patience.left("a", &3).is_some());
+        assert_eq!(patience.untold::<i32>("a"), None);
+        assert!(patience.left("a", &3).is_some(), "what is told next may wait again");
     }
 }

@@ -26,6 +26,9 @@ use crate::{
     cluster_plane::ClusterKey,
 };
 
+/// How long an object is left alone whose namespace is being deleted.
+const ENDS_WITH_ITS_NAMESPACE: Duration = Duration::from_secs(10);
+
 /// The part of a status that every kind has.
 pub struct Common<'a> {
     /// The generation it speaks of.
@@ -136,13 +139,16 @@ async fn settle<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Option
             // What was kept of it goes when the watch sees that it is gone.
             (Outcome::Deleted, None)
         }
-        // It goes with its namespace, and the watch tells of that: until then nothing is brought that would be refused.
-        (false, _) if context.caches.is_ending(&object.namespace().unwrap_or_default()) => (Outcome::Waiting, None),
         (false, false) if K::HELD => match finalizers::hold::<K>(object.meta(), context).await {
             // The finalizer brings the object back here.
             Ok(()) => (Outcome::Waiting, None),
             Err(error) => later(object, context, &error.into()),
         },
+        // It goes with its namespace: until then nothing is brought that would be refused. Looked at again, since what is
+        // known of the namespace may be of one that had its name before.
+        (false, _) if context.caches.is_ending(&object.namespace().unwrap_or_default()) => {
+            (Outcome::Waiting, Some(spread(ENDS_WITH_ITS_NAMESPACE)))
+        }
         (false, _) => run(object, context).await,
     }
 }
@@ -159,13 +165,11 @@ async fn run<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Option<Du
     } else {
         attempt(object.reconcile(context, &mut status), K::TIMEOUT).await
     };
-    match &outcome {
-        Err(halt) if halt.brief => {
-            if let Some(left) = context.patience.left(&uid, &status) {
-                return (Outcome::Waiting, Some(left));
-            }
-        }
-        _ => context.patience.forget(&uid),
+    if let Err(halt) = &outcome
+        && halt.brief
+        && let Some(left) = context.patience.left(&uid, &status)
+    {
+        return (Outcome::Waiting, Some(left));
     }
     if let Err(error) = publish(object, context, &mut status, &outcome).await {
         // Whatever was refused, no condition tells of it: only trying again can.
@@ -248,10 +252,15 @@ async fn publish<K: Reconcile>(
 ) -> Result<(), kube::Error> {
     let differs = conclude(object, status, outcome, now());
     // What is the same as before the last write is not what was written last.
-    if !differs && !context.written.is_older(object) {
+    let writes = differs || context.written.is_older(object);
+    if writes {
+        context.apply_status(object, status).await?;
+    }
+    // From here on nothing is kept to oneself.
+    context.patience.forget(&object.uid().unwrap_or_default());
+    if !writes {
         return Ok(());
     }
-    context.apply_status(object, status).await?;
     // Progress is for whoever looks. Told each time, a failure that is tried again would be news with every try.
     if matches!(outcome, Err(halt) if halt.reason == reason::PROGRESSING) {
         return Ok(());

@@ -12,6 +12,7 @@ use std::{
 
 use kube::ResourceExt;
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::{backoff::Backoff, context::Context, reconcile::Reconcile};
 use crate::{
@@ -85,8 +86,9 @@ pub async fn observe<K: Reconcile>(object: &K, context: &Context) -> Option<Dura
     }
     let entry = entry(object, &audited, Some(Spec { generation, digest: audited.digest }), context.actor(object));
     let key = changes_of(&object.namespace().unwrap_or_default());
-    let _alone = context.alone_with(&key).await;
-    let problem = match tokio::time::timeout(WITHIN, context.chart_store.record(&key, entry)).await {
+    // Others of the namespace are at it: it comes back for its turn, and nobody waits for that.
+    let Ok(_alone) = timeout(WITHIN, context.alone_with(&key)).await else { return Some(WITHIN) };
+    let problem = match timeout(WITHIN, context.chart_store.record(&key, entry)).await {
         Ok(Ok(_)) => {
             context.recorded.keep(uid, generation);
             return None;

@@ -59,6 +59,8 @@ export class Live {
   }
 
   private connect(namespace: string, wasLost: boolean): void {
+    // Of two that were to be, there is one.
+    this.source?.close();
     this.connection.update((state) => (state === 'refused' ? state : wasLost ? 'lost' : 'connecting'));
     let wasOpen = false;
     const source = new EventSource(this.plane.watchUrl(namespace, this.lastId));

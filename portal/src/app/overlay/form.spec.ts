@@ -50,6 +50,8 @@ describe('formOnTop', () => {
 
   it('takes out what I have emptied', () => {
     expect(formOnTop(before, { ...before, values: '' }, before).values).toBe('');
+    const theirs = { ...before, values: 'replicas: 2\ntier: web' };
+    expect(formOnTop(before, { ...before, values: '' }, theirs).values).toBe('tier: web\n');
   });
 });
 

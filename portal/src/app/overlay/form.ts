@@ -42,7 +42,7 @@ export function formOnTop(before: OverlayForm, mine: OverlayForm, theirs: Overla
     }
     try {
       const [was, is, there] = [before, mine, theirs].map((form) => mappingFrom(form[field]));
-      const merged = onTop(was, is, there ?? {}) as Record<string, unknown> | undefined;
+      const merged = onTop(was, is ?? {}, there ?? {}) as Record<string, unknown> | undefined;
       return merged && Object.keys(merged).length ? toYaml(merged) : '';
     } catch {
       // It is no YAML yet.

@@ -41,7 +41,7 @@ export class Announcement {
     return isOurs && upload?.sha256 === sha256 ? upload?.url : undefined;
   }
 
-  /** Writes the ImageUpload: anew, or over the one that is there, unless somebody else does at the same moment. */
+  /** Writes the ImageUpload: anew, or over the one that is there. One upload of an application follows the other. */
   async write(transfer: Transfer, abort: AbortSignal, attempt = 1): Promise<void> {
     const { request, reference, sha256 = '', file, key } = transfer.record();
     const source = reference ? { reference: { image: reference } } : { archive: { sha256, size: file?.size ?? 0 } };

@@ -150,8 +150,12 @@ export class Transfers {
   }
 
   private note(transfer: Transfer, part: Partial<TransferRecord>): void {
-    transfer.record.update((record) => ({ ...record, ...part }));
-    keepRecord(transfer.record());
+    // Another tab may know more of it, or have taken it off the list.
+    const known = readRecords(transfer.record().user).find(({ id }) => id === transfer.record().id);
+    transfer.record.update((record) => ({ ...record, ...known, ...part }));
+    if (known) {
+      keepRecord(transfer.record());
+    }
   }
 
   private takeUp(user: string): void {

@@ -167,7 +167,10 @@ export class ApplicationPage {
     }
     try {
       const { events } = await this.plane.lifecycle(this.ns(), this.app(), { limit: EVENTS, continue: next });
-      this.told.update((told) => withOlder(told, events));
+      // Meanwhile it may have become the page of another one.
+      if (this.next() === next) {
+        this.told.update((told) => withOlder(told, events));
+      }
     } catch (error) {
       this.snack.open(Problem.of(error).detail, 'Close');
     }
