@@ -122,7 +122,8 @@ pub async fn drive<K: Reconcile>(
         Ok(object) => {
             // On the heap: thousands may wait for a place, and need little until they have one.
             let settled = Box::pin(settle(object, &context));
-            // Beside it: a namespace's changes are recorded one after the other, and no work waits for that.
+            // Beside it: a namespace's changes are recorded one after the other, and that holds up the work itself not at all,
+            // and whoever comes after it for a bounded time.
             let (unrecorded, (outcome, again)) = tokio::join!(spec_changes::observe(object, &context), settled);
             (outcome, next_look(outcome, again, unrecorded))
         }

@@ -71,8 +71,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 512 connections, half of them of one address, no proxies, 30 seconds for headers, 1 KiB in 30 seconds, and 20 seconds of grace: less than the 30 that
-    /// Kubernetes gives a pod.
+    /// 512 connections, half of them of one address, no proxies, 30 seconds for headers, 1 KiB in 30 seconds, and 20
+    /// seconds of grace: less than the 30 that Kubernetes gives a pod.
     fn default() -> Self {
         Self {
             connections: 512,
