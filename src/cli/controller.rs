@@ -312,7 +312,11 @@ async fn installation(settings: &Settings, client: &Client, public_url: Url) -> 
         image_pull_secret: image_pull_secret(settings),
         kube_version,
         chart_history: settings.chart_history(),
-        limits: ingest::Limits { plain_http: settings.plain_http.clone(), ..ingest::Limits::default() },
+        limits: ingest::Limits {
+            pull_from: settings.pull_from.clone(),
+            plain_http: settings.plain_http.clone(),
+            ..ingest::Limits::default()
+        },
     })
 }
 

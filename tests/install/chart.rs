@@ -39,7 +39,7 @@ const PORTAL: [&str; 10] = [
 ];
 
 /// Everything that can be switched the other way.
-const OTHERWISE: [&str; 13] = [
+const OTHERWISE: [&str; 14] = [
     "namespace=default",
     "publicUrl=https://registry.example",
     "tls.secretName=orbit-tls",
@@ -53,6 +53,7 @@ const OTHERWISE: [&str; 13] = [
     "rbac.pullSecrets.scope=Namespaces",
     "rbac.pullSecrets.namespaces={default,kube-public}",
     "rbac.pullSecrets.names={regcred}",
+    "pullFrom={docker.io,*.registry.example}",
 ];
 
 #[test]

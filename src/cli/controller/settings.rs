@@ -11,7 +11,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{portal_settings::PortalSettings, tls_secret::SecretName};
-use crate::{cli::renderer, listener::Network, settings::StoreSettings};
+use crate::{cli::renderer, image_harbor::ingest::AllowedRegistry, listener::Network, settings::StoreSettings};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -74,6 +74,9 @@ pub struct Settings {
     /// Secret with which clusters pull images
     #[arg(long, env = "ORBIT_IMAGE_PULL_SECRET", value_name = "NAME")]
     pub image_pull_secret: Option<String>,
+    /// Registry that references may name, as in registry.example:5000 or *.example.com; may be repeated [default: any]
+    #[arg(long, env = "ORBIT_PULL_FROM", value_name = "HOST", value_delimiter = ',')]
+    pub pull_from: Vec<AllowedRegistry>,
     /// Registry to be spoken to without TLS; may be repeated. Those on loopback always are
     #[arg(long, env = "ORBIT_PLAIN_HTTP", value_name = "HOST", value_delimiter = ',')]
     pub plain_http: Vec<String>,
@@ -116,6 +119,7 @@ impl Settings {
             renderers: self.renderers.or(other.renderers),
             registry_host: self.registry_host.or(other.registry_host),
             image_pull_secret: self.image_pull_secret.or(other.image_pull_secret),
+            pull_from: if self.pull_from.is_empty() { other.pull_from } else { self.pull_from },
             plain_http: if self.plain_http.is_empty() { other.plain_http } else { self.plain_http },
             kube_version: self.kube_version.or(other.kube_version),
             chart_history: self.chart_history.or(other.chart_history),

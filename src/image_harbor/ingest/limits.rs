@@ -1,5 +1,7 @@
 //! How much of anything an image may make the plane read, hold or inflate.
 
+use super::registry::AllowedRegistry;
+
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
@@ -33,6 +35,8 @@ pub struct Limits {
     pub inflation_floor: u64,
     /// Blobs on their way at the same time.
     pub concurrency: usize,
+    /// Registries that references may name. None: any.
+    pub pull_from: Vec<AllowedRegistry>,
     /// Registries (`host` or `host:port`) that are spoken to without TLS. Those on loopback always are.
     pub plain_http: Vec<String>,
 }
@@ -53,6 +57,7 @@ impl Default for Limits {
             inflation_ratio: 200,
             inflation_floor: GIB,
             concurrency: 4,
+            pull_from: Vec::new(),
             plain_http: Vec::new(),
         }
     }

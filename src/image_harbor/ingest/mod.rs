@@ -26,4 +26,4 @@ mod testing;
 pub use archive::{ArchiveBytes, StagedArchive, from_archive};
 pub use error::IngestError;
 pub use limits::Limits;
-pub use registry::{PullSecretError, RegistryAuth, from_reference, registry_auth};
+pub use registry::{AllowedRegistry, PullSecretError, RegistryAuth, from_reference, registry_auth};

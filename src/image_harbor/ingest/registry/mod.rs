@@ -1,6 +1,7 @@
 //! Images from registries, over the OCI Distribution API.
 
 mod address;
+mod allowed;
 mod client;
 mod credentials;
 #[cfg(test)]
@@ -11,6 +12,7 @@ use std::{io, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use self::allowed::AllowedRegistry;
 pub use self::credentials::{PullSecretError, RegistryAuth, registry_auth};
 use self::{address::Address, client::Client};
 use super::{
@@ -35,6 +37,7 @@ pub async fn from_reference(
     limits: &Limits,
 ) -> Result<StoredImage, IngestError> {
     let address = Address::parse(reference).map_err(IngestError::ReferenceInvalid)?;
+    allowed::admit(&address, &limits.pull_from).map_err(IngestError::ReferenceInvalid)?;
     let client = Client::new(&address, auth, limits)?;
     let found = client.manifest(&address.object, limits.manifest).await?;
     let digest = Digest::of(&found.bytes);

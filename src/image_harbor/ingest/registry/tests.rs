@@ -110,9 +110,17 @@ async fn start(mood: Mood) -> (String, Digest, AbortOnDropHandle<()>) {
 }
 
 async fn pull(reference: &str, auth: &RegistryAuth) -> (Arc<MemoryHarbor>, Result<StoredImage, IngestError>) {
+    pull_within(&Limits::default(), reference, auth).await
+}
+
+async fn pull_within(
+    limits: &Limits,
+    reference: &str,
+    auth: &RegistryAuth,
+) -> (Arc<MemoryHarbor>, Result<StoredImage, IngestError>) {
     let harbor = Arc::new(MemoryHarbor::default());
     let store: Arc<dyn ImageHarbor> = harbor.clone();
-    let image = from_reference(&store, "main", reference, auth, &Limits::default()).await;
+    let image = from_reference(&store, "main", reference, auth, limits).await;
     (harbor, image)
 }
 
@@ -186,4 +194,14 @@ fn the_intake_can_run_in_a_task() {
     send(from_reference(&harbor, "main", "x", &auth, &limits));
     let archive: Vec<u8> = Vec::new();
     send(crate::image_harbor::ingest::from_archive(&harbor, "main", &archive, &Digest::of(""), &limits));
+}
+
+#[tokio::test]
+async fn a_registry_that_may_not_be_named_is_not_asked() {
+    let limits = Limits { pull_from: vec!["registry.example".parse().unwrap()], ..Limits::default() };
+    // Nobody listens there: whoever asked would be told of a registry that cannot be reached.
+    let (_, refused) = pull_within(&limits, "127.0.0.1:1/shop/web:1", &RegistryAuth::default()).await;
+    let error = refused.unwrap_err();
+    assert_eq!((error.reason(), error.is_transient()), (reason::INVALID_SPEC, false));
+    assert!(error.to_string().contains("images of 127.0.0.1:1 are not taken in here, only those of registry.example"));
 }
