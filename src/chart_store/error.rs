@@ -10,7 +10,7 @@ use crate::{digest::Digest, release::ApplicationKey};
 pub enum ChartStoreError {
     /// The version is stored with other content.
     #[error(
-        "version {version} is already stored with other content ({stored}; now offered is {offered}): give spec.version a new value"
+        "version {version} is stored with other content ({stored}; offered now is {offered}), and what is stored never changes: give spec.version a new value"
     )]
     VersionConflict {
         /// The version.

@@ -96,12 +96,16 @@ impl<'a> Request<'a> {
                 ),
             ));
         }
-        if release.config != self.spec.config || release.workload != self.spec.workload {
+        let differs =
+            [("config", release.config != self.spec.config), ("workload", release.workload != self.spec.workload)];
+        let differs: Vec<_> = differs.iter().filter(|(_, differs)| *differs).map(|(what, _)| *what).collect();
+        if !differs.is_empty() {
             return Err(Halt::stalled(
                 reason::VERSION_CONFLICT,
                 format!(
-                    "version {} is already stored with other config or workload ({}): give spec.version a new value",
-                    release.version, release.digest
+                    "version {} is stored with other {}, and what is stored never changes: give spec.version a new value",
+                    release.version,
+                    differs.join(" and other ")
                 ),
             ));
         }
