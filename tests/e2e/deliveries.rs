@@ -10,6 +10,7 @@ use orbit_plane::api::{Delivery, EnvironmentOverlay, condition_type, label, reas
 use serde_json::json;
 
 use crate::{
+    audit::Log,
     cluster::with_namespace,
     fleet::{Fleet, config_map, labelled},
     plane::condition,
@@ -42,6 +43,26 @@ async fn an_overlay_is_brought_to_its_cluster_and_taken_away_again() {
         let expected = [one.as_slice(), one.as_slice(), &["removed dev here -".to_owned()]].concat();
         assert_eq!(fleet.told("web").await, expected);
         fleet.plane.verify().await;
+    })
+    .await;
+}
+
+/// A Deployment is healthy once its controller has seen it, a moment after it was applied.
+#[tokio::test]
+async fn what_is_healthy_in_a_moment_is_applied_once() {
+    with_namespace(|client, namespace| async move {
+        let fleet = Fleet::of(client, &namespace).await;
+        let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: 0\n  \
+                          selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    \
+                          spec: {containers: [{name: main, image: registry.example/web}]}\n";
+        let log = Log::own();
+        fleet.overlay("web", &[deployment, &config_map("web", "1")], json!({})).await;
+        fleet.until_delivered("web").await;
+        let writes = log.writes(&namespace);
+        for object in ["deployments/web", "configmaps/web"] {
+            let applied = writes.iter().filter(|write| **write == format!("patch {object}")).count();
+            assert_eq!(applied, 1, "{object}: {writes:?}");
+        }
     })
     .await;
 }

@@ -1,6 +1,8 @@
 //! Against a real API server: the one that KUBECONFIG names. Each test works in a namespace of its own.
 
 mod archives;
+#[path = "../support/audit.rs"]
+mod audit;
 mod bad_deliveries;
 mod changed_by;
 #[path = "../support/cluster.rs"]

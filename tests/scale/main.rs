@@ -4,6 +4,8 @@
 //! `ORBIT_TEST_SCALE_CLUSTERS` says how many there are (3; each is a process of its own for etcd, API server and
 //! controllers, takes 5 s to start and 500 MB), `ORBIT_TEST_SCALE_OVERLAYS` how much goes to each (50).
 
+#[path = "../support/audit.rs"]
+mod audit;
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod crowd;

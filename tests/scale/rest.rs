@@ -2,19 +2,13 @@
 
 use std::{
     fmt, fs,
-    io::{Read, Seek, SeekFrom},
-    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
-
-use crate::crowd::Crowd;
+use crate::{audit::Log, crowd::Crowd};
 
 /// A plane whose counters stand still for this long has settled.
 const QUIET: Duration = Duration::from_secs(3);
-/// Every audit log names the tests and their planes so; what else is in there is Kubernetes' own.
-const USER: &str = "kubernetes-admin";
 /// What Linux counts a process' time in, per second (proc_pid_stat(5), on every architecture that it runs on here).
 const TICKS: f64 = 100.0;
 
@@ -43,7 +37,7 @@ impl fmt::Display for Rest {
 /// Waits until the plane has settled, and observes it for so long.
 pub async fn observe(crowd: &Crowd, length: Duration) -> Rest {
     settle(crowd).await;
-    let mut logs = vec![Log::at(own_audit_log())];
+    let mut logs = vec![Log::own()];
     for member in &crowd.alive {
         logs.push(Log::at(member.file("audit.log").await));
     }
@@ -55,7 +49,7 @@ pub async fn observe(crowd: &Crowd, length: Duration) -> Rest {
     tokio::time::sleep(length).await;
     let busy = self::busy(process) - busy;
     let length = began.elapsed();
-    let writes = logs.iter_mut().flat_map(|log| log.writes(&crowd.plane.namespace));
+    let writes = logs.iter().flat_map(|log| log.writes(&crowd.plane.namespace));
     let (leases, mut writes): (Vec<_>, Vec<_>) = writes.partition(|write| write.contains(" leases/"));
     let went_on = journals.all_heads().await.unwrap().into_iter().filter(|head| !ends.contains(head));
     writes.extend(went_on.map(|head| format!("append {}", head.key)));
@@ -79,42 +73,6 @@ async fn settle(crowd: &Crowd) {
         }
     };
     tokio::time::timeout(crowd.plane.patience, settled).await.expect("the plane settles");
-}
-
-/// An audit log from some moment on.
-struct Log {
-    path: PathBuf,
-    from: u64,
-}
-
-impl Log {
-    fn at(path: PathBuf) -> Self {
-        let from = fs::metadata(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).len();
-        Self { path, from }
-    }
-
-    /// What was to be changed since then, in this namespace or in none, as `verb resource/name`.
-    fn writes(&mut self, namespace: &str) -> Vec<String> {
-        let mut file = fs::File::open(&self.path).unwrap();
-        file.seek(SeekFrom::Start(self.from)).unwrap();
-        let mut text = String::new();
-        file.read_to_string(&mut text).unwrap();
-        let requests = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let shown = requests.filter_map(|request| {
-            let of = &request["objectRef"];
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let is_write = !["get", "list", "watch"].iter().any(|verb| request["verb"] == *verb);
-            let is_here = of["namespace"] == namespace || of["namespace"].is_null();
-            (is_write && is_here && request["user"]["username"] == USER)
-                .then(|| format!("{} {}/{}", text(&request["verb"]), text(&of["resource"]), text(&of["name"])))
-        });
-        shown.collect()
-    }
-}
-
-fn own_audit_log() -> PathBuf {
-    let kubeconfig = std::env::var_os("KUBECONFIG").expect("KUBECONFIG names a cluster: see `testbed env`");
-    Path::new(&kubeconfig).with_file_name("audit.log")
 }
 
 /// How long a process has kept processors busy so far, in seconds.
