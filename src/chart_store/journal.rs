@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::{
@@ -235,31 +235,41 @@ impl ChartStore {
     }
 
     async fn before(&self, key: &ApplicationKey, fact: &Fact) -> Result<Before, ChartStoreError> {
-        // The head first: if it stands at the end, nothing that is read after it has changed.
-        let head = self.read(&self.layout.head(key)).await?;
         let lane = match fact.recurrence() {
             Recurrence::Once | Recurrence::Each => None,
-            Recurrence::Lane(lane) => self.read(&self.layout.lane(key, &lane)).await?,
-        };
-        let release = match fact.version() {
-            Some(version) => self.read(&self.layout.release(key, version)).await?,
-            None => None,
-        };
-        let environment = match fact.environment() {
-            Some(environment) => self.read(&self.layout.environment(key, environment)).await?,
-            None => None,
+            Recurrence::Lane(lane) => Some(self.layout.lane(key, &lane)),
         };
         let deployment = match fact {
             Fact::Deployment(Deployment { environment, cluster, .. }) => {
-                self.read(&self.layout.deployment(key, environment, cluster)).await?
+                Some(self.layout.deployment(key, environment, cluster))
             }
             _ => None,
         };
         let spec = match fact {
-            Fact::Changed(change) => self.read(&self.layout.spec(key, &change.object())).await?,
+            Fact::Changed(change) => Some(self.layout.spec(key, &change.object())),
             _ => None,
         };
-        Ok(Before { head, lane, release, environment, deployment, spec })
+        // The head first: if it stands at the end, nothing that is read after it has changed.
+        let places = [
+            Some(self.layout.head(key)),
+            lane,
+            fact.version().map(|version| self.layout.release(key, version)),
+            fact.environment().map(|environment| self.layout.environment(key, environment)),
+            deployment,
+            spec,
+        ];
+        let keys: Vec<_> = places.iter().flatten().cloned().collect();
+        let mut found = self.table.get_all(&keys).await?.into_iter();
+        let [head, lane, release, environment, deployment, spec] =
+            places.map(|place| place.and_then(|_| found.next().flatten()));
+        Ok(Before {
+            head: decoded(head)?,
+            lane: decoded(lane)?,
+            release: decoded(release)?,
+            environment: decoded(environment)?,
+            deployment: decoded(deployment)?,
+            spec: decoded(spec)?,
+        })
     }
 
     /// The event and the writes of a transition, or none where there is nothing to record.
@@ -349,6 +359,11 @@ impl ChartStore {
         }
         Ok(())
     }
+}
+
+/// The content of an item, if there is one, and the item.
+fn decoded<T: DeserializeOwned>(item: Option<Item>) -> Result<Option<(T, Item)>, ChartStoreError> {
+    item.map(|item| Ok((decode(&item)?, item))).transpose()
 }
 
 /// An event as it is stored, unless a newer program wrote it.

@@ -3,6 +3,7 @@
 mod commits;
 
 use std::{
+    collections::HashMap,
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -11,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx::{
-    Row, SqlSafeStr, SqlitePool,
+    QueryBuilder, Row, SqlSafeStr, Sqlite, SqliteExecutor, SqlitePool,
     migrate::{Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
@@ -83,31 +84,52 @@ fn unavailable(path: &Path, message: String) -> TableError {
     TableError::Unavailable { store: format!("SQLite database {}", path.display()), message }
 }
 
-fn item(row: SqliteRow, partition: &str) -> Result<Item, sqlx::Error> {
+fn item(row: &SqliteRow) -> Result<Item, sqlx::Error> {
     Ok(Item {
-        key: ItemKey::new(partition, row.try_get::<String, _>("sort")?),
+        key: ItemKey::new(row.try_get::<String, _>("partition")?, row.try_get::<String, _>("sort")?),
         body: row.try_get("body")?,
         blob: row.try_get::<Option<Vec<u8>>, _>("blob")?.map(Bytes::from),
         etag: row.try_get("etag")?,
     })
 }
 
+/// Those of the items that are there, read at one moment; of their content what `content` selects.
+async fn read(
+    from: impl SqliteExecutor<'_>,
+    keys: &[&ItemKey],
+    content: &'static str,
+) -> Result<Vec<Item>, sqlx::Error> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    // A condition on pairs of columns would have SQLite read the whole table; a cross join keeps to this order.
+    let mut query = QueryBuilder::<Sqlite>::new("WITH wanted(in_partition, at) AS (");
+    query.push_values(keys, |mut row, key| {
+        row.push_bind(&key.partition).push_bind(&key.sort);
+    });
+    query.push(") SELECT partition, sort, etag, ").push(content);
+    query.push(" FROM wanted CROSS JOIN items ON partition = in_partition AND sort = at");
+    query.build().fetch_all(from).await?.iter().map(item).collect()
+}
+
 #[async_trait]
 impl Table for SqliteTable {
     async fn get(&self, key: &ItemKey) -> Result<Option<Item>, TableError> {
-        sqlx::query("SELECT sort, body, blob, etag FROM items WHERE partition = ? AND sort = ?")
-            .bind(&key.partition)
-            .bind(&key.sort)
-            .fetch_optional(&self.pool)
-            .await
-            .and_then(|row| row.map(|row| item(row, &key.partition)).transpose())
-            .map_err(|error| self.failed(error))
+        let found = read(&self.pool, &[key], "body, blob").await.map_err(|error| self.failed(error))?;
+        Ok(found.into_iter().next())
+    }
+
+    async fn get_all(&self, keys: &[ItemKey]) -> Result<Vec<Option<Item>>, TableError> {
+        let keys: Vec<_> = keys.iter().collect();
+        let found = read(&self.pool, &keys, "body, blob").await.map_err(|error| self.failed(error))?;
+        let mut found: HashMap<_, _> = found.into_iter().map(|item| (item.key.clone(), item)).collect();
+        Ok(keys.iter().map(|key| found.remove(*key)).collect())
     }
 
     async fn query(&self, range: &Range, limit: usize) -> Result<Vec<Item>, TableError> {
         let Some((lower, upper)) = range.bounds() else { return Ok(Vec::new()) };
         sqlx::query(
-            "SELECT sort, body, blob, etag FROM items WHERE partition = ? AND sort BETWEEN ? AND ? ORDER BY sort LIMIT ?",
+            "SELECT partition, sort, body, blob, etag FROM items WHERE partition = ? AND sort BETWEEN ? AND ? ORDER BY sort LIMIT ?",
         )
         .bind(&range.partition)
         .bind(lower)
@@ -115,7 +137,7 @@ impl Table for SqliteTable {
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(&self.pool)
         .await
-        .and_then(|rows| rows.into_iter().map(|row| item(row, &range.partition)).collect())
+        .and_then(|rows| rows.iter().map(item).collect())
         .map_err(|error| self.failed(error))
     }
 

@@ -31,6 +31,15 @@ pub trait Table: Send + Sync + fmt::Debug {
     /// The item under a key.
     async fn get(&self, key: &ItemKey) -> Result<Option<Item>, TableError>;
 
+    /// The items under keys, each of which occurs once, in their order: read one after the other, or all at one moment.
+    async fn get_all(&self, keys: &[ItemKey]) -> Result<Vec<Option<Item>>, TableError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            found.push(self.get(key).await?);
+        }
+        Ok(found)
+    }
+
     /// The first `limit` items of a range, in the order of their sort keys. Fewer mean that there are no more.
     async fn query(&self, range: &Range, limit: usize) -> Result<Vec<Item>, TableError>;
 

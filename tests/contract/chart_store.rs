@@ -139,6 +139,10 @@ async fn transactions_are_all_or_nothing(under: Under) {
     }
     let many: Vec<_> = (0..100).map(|n| put(&format!("many/{n:03}"), "{}", Condition::Absent)).collect();
     table.transact(&many).await.unwrap();
+    let found = table.get_all(&[key("many/007"), key("nowhere"), key("a"), key("many/003")]).await.unwrap();
+    let found = found.iter().map(|item| item.as_ref().map(|item| item.key.sort.as_str())).collect::<Vec<_>>();
+    assert_eq!(found, [Some("many/007"), None, Some("a"), Some("many/003")], "in the order of asking");
+    assert!(table.get_all(&[]).await.unwrap().is_empty());
     assert_eq!(table.query(&Range::new("p", "many/"), 1000).await.unwrap().len(), 100);
 }
 

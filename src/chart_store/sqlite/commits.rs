@@ -6,15 +6,16 @@
 //! answered only when all are durable.
 
 use std::{
+    collections::HashMap,
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
 };
 
 use futures::FutureExt;
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{QueryBuilder, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
-use super::unavailable;
+use super::{read, unavailable};
 use crate::chart_store::table::{Action, Condition, TableError, Write, etag};
 
 /// The most transactions that are made together: a DynamoDB transaction is 4 MB at most, so these may be 128 MB.
@@ -95,43 +96,46 @@ async fn make(pool: &SqlitePool, transactions: &[Vec<Write>]) -> Result<Vec<Answ
 
 /// The positions of the writes whose conditions do not hold.
 async fn unmet(group: &mut Transaction<'_, Sqlite>, writes: &[Write]) -> Result<Vec<usize>, sqlx::Error> {
-    let mut unmet = Vec::new();
-    for (position, write) in writes.iter().enumerate() {
-        if write.condition == Condition::Any {
-            continue;
-        }
-        let stored: Option<String> = sqlx::query_scalar("SELECT etag FROM items WHERE partition = ? AND sort = ?")
-            .bind(&write.key.partition)
-            .bind(&write.key.sort)
-            .fetch_optional(&mut **group)
-            .await?;
-        if !write.condition.holds(stored.as_deref()) {
-            unmet.push(position);
-        }
-    }
-    Ok(unmet)
+    let conditional = writes.iter().filter(|write| write.condition != Condition::Any);
+    let keys: Vec<_> = conditional.map(|write| &write.key).collect();
+    let stored = read(&mut **group, &keys, "'' AS body, NULL AS blob").await?;
+    let etags: HashMap<_, _> = stored.iter().map(|item| (&item.key, item.etag.as_str())).collect();
+    let holds = |write: &Write| write.condition.holds(etags.get(&write.key).copied());
+    Ok(writes.iter().enumerate().filter(|(_, write)| !holds(write)).map(|(position, _)| position).collect())
 }
 
+/// Makes writes, each of another item.
 async fn write(group: &mut Transaction<'_, Sqlite>, writes: &[Write]) -> Result<(), sqlx::Error> {
-    for write in writes {
-        let statement = match &write.action {
-            Action::Put { body, blob } => sqlx::query(
-                "INSERT INTO items (partition, sort, body, blob, etag) VALUES (?, ?, ?, ?, ?) ON CONFLICT (partition, \
-                 sort) DO UPDATE SET body = excluded.body, blob = excluded.blob, etag = excluded.etag",
-            )
+    if let Some(mut statement) = put(writes) {
+        statement.build().execute(&mut **group).await?;
+    }
+    for write in writes.iter().filter(|write| write.action == Action::Delete) {
+        sqlx::query("DELETE FROM items WHERE partition = ? AND sort = ?")
             .bind(&write.key.partition)
             .bind(&write.key.sort)
-            .bind(body)
-            .bind(blob.as_deref())
-            .bind(etag(body, blob.as_deref())),
-            Action::Delete => sqlx::query("DELETE FROM items WHERE partition = ? AND sort = ?")
-                .bind(&write.key.partition)
-                .bind(&write.key.sort),
-            Action::Check => continue,
-        };
-        statement.execute(&mut **group).await?;
+            .execute(&mut **group)
+            .await?;
     }
     Ok(())
+}
+
+/// One statement for all that is put: each is a message to SQLite's thread and back.
+fn put(writes: &[Write]) -> Option<QueryBuilder<Sqlite>> {
+    let puts = writes.iter().filter_map(|write| match &write.action {
+        Action::Put { body, blob } => Some((&write.key, body, blob.as_deref())),
+        Action::Delete | Action::Check => None,
+    });
+    let mut puts = puts.peekable();
+    puts.peek()?;
+    let mut statement = QueryBuilder::new("INSERT INTO items (partition, sort, body, blob, etag) ");
+    statement.push_values(puts, |mut row, (key, body, blob)| {
+        row.push_bind(&key.partition).push_bind(&key.sort);
+        row.push_bind(body).push_bind(blob).push_bind(etag(body, blob));
+    });
+    statement.push(
+        " ON CONFLICT (partition, sort) DO UPDATE SET body = excluded.body, blob = excluded.blob, etag = excluded.etag",
+    );
+    Some(statement)
 }
 
 #[cfg(test)]
