@@ -92,8 +92,8 @@ pub struct Halt {
     pub message: String,
     /// What else is worth a condition. Others stay as they were.
     pub observations: Vec<Observation>,
-    /// Whether it is mostly over in a moment, and told of only where it is not.
-    pub brief: bool,
+    /// What is mostly over by then is told of only where it is not.
+    pub untold_for: Option<Duration>,
 }
 
 /// Who can make a halted pipeline go on.
@@ -145,12 +145,12 @@ impl Halt {
     }
 
     fn new(kind: HaltKind, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into(), message: message.into(), observations: Vec::new(), brief: false }
+        Self { kind, reason: reason.into(), message: message.into(), observations: Vec::new(), untold_for: None }
     }
 
-    /// It is mostly over in a moment.
-    pub fn briefly(self) -> Self {
-        Self { brief: true, ..self }
+    /// It is mostly over by then.
+    pub fn untold_for(self, moment: Duration) -> Self {
+        Self { untold_for: Some(moment), ..self }
     }
 
     /// With something else that is worth a condition.

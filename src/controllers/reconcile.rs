@@ -18,6 +18,7 @@ use super::{
     finalizers,
     metrics::Outcome,
     outcome::{Halt, HaltKind, Ready},
+    places::Errand,
     spec_changes::{self, Audited},
     unreadable,
 };
@@ -65,6 +66,10 @@ pub trait Reconcile:
     fn works_with(&self) -> Option<ClusterKey> {
         None
     }
+    /// Whether the cluster is to be changed, given the status as this program knows it, or only to be looked at.
+    fn is_due(&self, _status: Option<&Self::Status>) -> bool {
+        true
+    }
     /// What the watch has seen of the object last; only of kinds that may have to wait for a place.
     fn latest(_context: &Context, _namespace: &str, _name: &str) -> Option<Arc<DeserializeGuard<Self>>> {
         None
@@ -107,7 +112,7 @@ pub async fn drive<K: Reconcile>(
     let (object, _place) = match object.0.as_ref().ok().and_then(K::works_with) {
         None => (object, None),
         Some(cluster) => {
-            let place = context.places.at(&cluster).await;
+            let place = context.places.at(&cluster, errand(&object, &context)).await;
             // Meanwhile it may have become another, or have gone.
             let latest = K::latest(&context, &object.namespace().unwrap_or_default(), &object.name_any());
             match (latest, place) {
@@ -130,6 +135,14 @@ pub async fn drive<K: Reconcile>(
     };
     context.metrics.reconciled(K::KIND, outcome, started.elapsed());
     Ok(action)
+}
+
+/// What a place is wanted for, as far as the object tells that waits for one.
+fn errand<K: Reconcile>(object: &DeserializeGuard<K>, context: &Context) -> Errand {
+    let Ok(object) = &object.0 else { return Errand::Look };
+    let untold = context.patience.untold(&object.uid().unwrap_or_default());
+    let is_due = object.is_due(untold.as_ref().or(object.status()));
+    if is_due || object.meta().deletion_timestamp.is_some() { Errand::Change } else { Errand::Look }
 }
 
 /// Runs the pipeline, or at its end the last step of it; the journal has the end before the object goes.
@@ -167,8 +180,8 @@ async fn run<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Option<Du
         attempt(object.reconcile(context, &mut status), K::TIMEOUT).await
     };
     if let Err(halt) = &outcome
-        && halt.brief
-        && let Some(left) = context.patience.left(&uid, &status)
+        && let Some(longest) = halt.untold_for
+        && let Some(left) = context.patience.left(&uid, longest, &status)
     {
         return (Outcome::Waiting, Some(left));
     }

@@ -20,7 +20,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use self::told::{Bell, Ringer, bells};
 use super::{
@@ -107,7 +107,8 @@ pub async fn run(
     let overlay_controller = Controller::for_stream(overlay_changes, overlays)
         .reconcile_on(charts_for_overlays.flat_map(move |told| stream::iter(siblings(&of_chart, &told.object))))
         .reconcile_on(clusters::gathered(
-            deliveries_for_overlays.filter_map(|told| future::ready(clusters::overlay_of(&told.object))),
+            clusters::worth_counting(deliveries_for_overlays)
+                .filter_map(|told| future::ready(clusters::overlay_of(&told.object))),
             clusters::OVERLAYS_GATHERED_FOR,
         ))
         .reconcile_on(
@@ -146,11 +147,11 @@ pub async fn run(
         );
 
     let reconcilers = future::join5(
-        until(upload_controller, &context, &shutdown),
-        until(chart_controller, &context, &shutdown),
-        until(overlay_controller, &context, &shutdown),
-        until(cluster_controller, &context, &shutdown),
-        until(delivery_controller, &context, &shutdown),
+        apart(until(upload_controller, context.clone(), shutdown.clone())),
+        apart(until(chart_controller, context.clone(), shutdown.clone())),
+        apart(until(overlay_controller, context.clone(), shutdown.clone())),
+        apart(until(cluster_controller, context.clone(), shutdown.clone())),
+        apart(until(delivery_controller, context.clone(), shutdown.clone())),
     );
     let closing = async {
         shutdown.cancelled().await;
@@ -165,11 +166,19 @@ pub async fn run(
     }
 }
 
-async fn until<K: Reconcile>(controller: Controller<Guarded<K>>, context: &Arc<Context>, shutdown: &CancellationToken) {
+/// Runs a reconciler as a task of its own: what wakes one does not make all the others look for work.
+async fn apart(reconciler: impl Future<Output = ()> + Send + 'static) {
+    match AbortOnDropHandle::new(tokio::spawn(reconciler)).await {
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        _ => {}
+    }
+}
+
+async fn until<K: Reconcile>(controller: Controller<Guarded<K>>, context: Arc<Context>, shutdown: CancellationToken) {
     controller
         .with_config(controller::Config::default().concurrency(K::CONCURRENCY))
-        .graceful_shutdown_on(shutdown.clone().cancelled_owned())
-        .run(drive, |_, never, _| -> Action { match *never {} }, context.clone())
+        .graceful_shutdown_on(shutdown.cancelled_owned())
+        .run(drive, |_, never, _| -> Action { match *never {} }, context)
         .for_each(|result| async move {
             match result {
                 // That an object is gone before its turn came is no error.

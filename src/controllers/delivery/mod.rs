@@ -58,6 +58,14 @@ impl Reconcile for Delivery {
         Some((self.spec.cluster.namespace.clone(), self.spec.cluster.name.clone()))
     }
 
+    fn is_due(&self, status: Option<&DeliveryStatus>) -> bool {
+        let Some(status) = status else { return true };
+        let is_wanted = |artifact: Digest| artifact == self.spec.artifact;
+        let has_it = status.applied.as_ref().is_some_and(|applied| is_wanted(applied.artifact));
+        let given_up = status.rolled_back.as_ref().is_some_and(|rolled_back| is_wanted(rolled_back.artifact));
+        status.attempted.is_some() || !(has_it || given_up)
+    }
+
     fn latest(context: &Context, namespace: &str, name: &str) -> Option<Arc<DeserializeGuard<Self>>> {
         context.caches.deliveries.store().get(&ObjectRef::new(name).within(namespace))
     }
@@ -165,6 +173,9 @@ fn recall_rollback(object: &Delivery, status: &mut DeliveryStatus, history: &His
 
 /// When a cluster that cannot be worked with is looked at again; its own object wakes the delivery sooner.
 const AWAY: Duration = Duration::from_secs(300);
+
+/// In what time that which was just applied is mostly healthy.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// What every step needs to know of the delivery.
 pub struct Request<'a> {
@@ -347,8 +358,8 @@ fn outcome(
         (false, _) => {
             let is_new = status.applied != object.status.as_ref().and_then(|told| told.applied.clone());
             // What has just been applied is mostly healthy in a moment.
-            let brief = is_new && reason == reason::PROGRESSING;
-            let halt = Halt { kind: HaltKind::Waiting { again }, brief, ..Halt::stalled(reason, message) };
+            let untold_for = (is_new && reason == reason::PROGRESSING).then_some(MOMENT);
+            let halt = Halt { kind: HaltKind::Waiting { again }, untold_for, ..Halt::stalled(reason, message) };
             Err(halt.observing(observations))
         }
     }

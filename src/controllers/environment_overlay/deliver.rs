@@ -135,9 +135,8 @@ pub fn observations(progress: &Progress) -> Vec<Observation> {
 }
 
 fn of_overlay(context: &Context, object: &EnvironmentOverlay) -> Vec<Arc<DeserializeGuard<Delivery>>> {
-    let namespace = object.namespace();
     context.caches.deliveries(|delivery| {
-        delivery.namespace() == namespace
+        delivery.metadata.namespace == object.metadata.namespace
             && delivery.spec.application == object.spec.application
             && delivery.spec.environment == object.spec.environment
     })

@@ -31,6 +31,9 @@ use crate::{
 /// The shortest interval: what is settled costs a few reads, but not every second.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(10);
 
+/// A crowd that goes to a cluster that has joined is mostly there by then.
+const COUNTED_AFTER: Duration = Duration::from_secs(60);
+
 impl Reconcile for EnvironmentOverlay {
     type Status = EnvironmentOverlayStatus;
     const KIND: &'static str = "EnvironmentOverlay";
@@ -81,22 +84,22 @@ impl Reconcile for EnvironmentOverlay {
         status.clusters = (progress.counts.desired > 0).then(|| progress.counts.clone());
         let observations = deliver::observations(&progress);
         let ClusterCounts { desired, applied, unreachable, .. } = progress.counts;
-        let message = match desired {
-            0 => message,
-            _ => format!("{message}, in {applied} of {desired} clusters"),
-        };
         // Those that do not answer hold up nobody who waits for the others.
         if applied + unreachable < desired {
-            let again = interval(&self.spec);
-            let waiting = Halt::waiting_for(again, reason::PROGRESSING, message).observing(observations);
+            let message = format!("{message}, in {applied} of {desired} clusters");
+            let waiting = Halt::waiting_for(interval(&self.spec), reason::PROGRESSING, message).observing(observations);
             let is_told = self.status.as_ref().is_some_and(|told| {
                 told.artifact == status.artifact
                     && told.selected == status.selected
                     && told.observed_generation == self.metadata.generation
                     && told.clusters != status.clusters
             });
-            // Nothing is new but how far the clusters are, and they are mostly done in a moment.
-            return Err(if is_told { waiting.briefly() } else { waiting });
+            // Nothing is new but how far the clusters are; how far each is, its delivery tells at once.
+            return Err(if is_told && progress.problems.is_empty() {
+                waiting.untold_for(COUNTED_AFTER)
+            } else {
+                waiting
+            });
         }
         Ok(Ready::succeeded(message).observing(observations).again(interval(&self.spec)))
     }

@@ -68,6 +68,18 @@ fn significance(object: &Guarded<EphemeralCluster>) -> u64 {
     hasher.finish()
 }
 
+/// Deliveries of which there is something to count or to put right: not those that were just made, of which their overlay
+/// knows, and whose first status wakes it.
+pub fn worth_counting(
+    changes: impl Stream<Item = Told<Guarded<Delivery>>> + Send,
+) -> impl Stream<Item = Told<Guarded<Delivery>>> + Send {
+    changes.filter(|told| {
+        let is_new = told.object.0.as_ref().is_ok_and(|it| it.status.is_none() && it.metadata.generation == Some(1));
+        let stays = !told.gone && told.object.meta().deletion_timestamp.is_none();
+        future::ready(!(is_new && stays))
+    })
+}
+
 /// Overlays that others are to apply, as they come and change: their pods pull with the credentials of clusters.
 pub fn left_to_others(
     changes: impl Stream<Item = Told<Guarded<EnvironmentOverlay>>> + Send,
@@ -296,6 +308,37 @@ mod tests {
         ]);
         let news: Vec<_> = significant(changes).map(|told| told.gone).collect().await;
         assert_eq!(news, [false, true, false]);
+    }
+
+    #[tokio::test]
+    async fn an_overlay_is_not_woken_by_what_it_has_just_made() {
+        let told = |metadata: serde_json::Value, status: serde_json::Value, gone: bool| {
+            let mut object = json!({
+                "apiVersion": "orbit.k8or.io/v1alpha1", "kind": "Delivery",
+                "metadata": {"name": "web.prod.fleet.eu-1", "namespace": "shop", "generation": 1},
+                "spec": {
+                    "application": "web", "environment": "prod", "targetNamespace": "shop",
+                    "cluster": {"namespace": "fleet", "name": "eu-1", "uid": "u"},
+                    "artifact": crate::digest::Digest::of("a"), "driftPolicy": "Correct", "onFailure": "Hold",
+                    "timeout": "10m", "deletionPolicy": "Prune",
+                },
+                "status": status,
+            });
+            object["metadata"].as_object_mut().unwrap().extend(metadata.as_object().unwrap().clone());
+            let object: Guarded<Delivery> = serde_json::from_value(object).unwrap();
+            assert!(object.0.is_ok());
+            Told { object: Arc::new(object), gone }
+        };
+        for (change, wakes) in [
+            (told(json!({}), json!(null), false), false),
+            (told(json!({}), json!({}), false), true),
+            (told(json!({"generation": 2}), json!(null), false), true),
+            (told(json!({"deletionTimestamp": "2026-01-02T00:00:00Z"}), json!(null), false), true),
+            (told(json!({}), json!(null), true), true),
+        ] {
+            let shown = format!("{change:?}");
+            assert_eq!(worth_counting(stream::iter([change])).count().await, usize::from(wakes), "{shown}");
+        }
     }
 
     #[test]
