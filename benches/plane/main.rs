@@ -8,6 +8,7 @@ mod deliver;
 mod download;
 mod fleet;
 mod ingest;
+mod line;
 mod monitor;
 #[path = "../../tests/support/plane.rs"]
 mod plane;

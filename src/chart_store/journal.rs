@@ -250,7 +250,7 @@ impl ChartStore {
             _ => None,
         };
         // The head first: if it stands at the end, nothing that is read after it has changed.
-        let places = [
+        let at = [
             Some(self.layout.head(key)),
             lane,
             fact.version().map(|version| self.layout.release(key, version)),
@@ -258,10 +258,10 @@ impl ChartStore {
             deployment,
             spec,
         ];
-        let keys: Vec<_> = places.iter().flatten().cloned().collect();
+        let keys: Vec<_> = at.iter().flatten().cloned().collect();
         let mut found = self.table.get_all(&keys).await?.into_iter();
         let [head, lane, release, environment, deployment, spec] =
-            places.map(|place| place.and_then(|_| found.next().flatten()));
+            at.map(|key| key.and_then(|_| found.next().flatten()));
         Ok(Before {
             head: decoded(head)?,
             lane: decoded(lane)?,

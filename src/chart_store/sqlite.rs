@@ -27,6 +27,9 @@ pub const FILE_NAME: &str = "chart-store.db";
 /// How long a writer waits for the ones before it: another process may be writing, too.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What an [`Item`] is read from.
+const COLUMNS: &str = "partition, sort, body, blob, etag";
+
 /// A table in a SQLite database. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct SqliteTable {
@@ -70,6 +73,13 @@ impl SqliteTable {
         Ok(Self { pool, commits, path })
     }
 
+    async fn items(&self, keys: &[&ItemKey]) -> Result<Vec<Item>, TableError> {
+        rows(&self.pool, keys, COLUMNS)
+            .await
+            .and_then(|rows| rows.iter().map(item).collect())
+            .map_err(|error| self.failed(error))
+    }
+
     fn failed(&self, error: sqlx::Error) -> TableError {
         unavailable(&self.path, error.to_string())
     }
@@ -93,36 +103,37 @@ fn item(row: &SqliteRow) -> Result<Item, sqlx::Error> {
     })
 }
 
-/// Those of the items that are there, read at one moment; of their content what `content` selects.
-async fn read(
+/// The rows of those of the items that are there, read at one moment.
+async fn rows(
     from: impl SqliteExecutor<'_>,
     keys: &[&ItemKey],
-    content: &'static str,
-) -> Result<Vec<Item>, sqlx::Error> {
+    columns: &'static str,
+) -> Result<Vec<SqliteRow>, sqlx::Error> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    // A condition on pairs of columns would have SQLite read the whole table; a cross join keeps to this order.
+    // A condition on pairs of columns has SQLite 3.40 read the whole table; a cross join keeps to this order.
     let mut query = QueryBuilder::<Sqlite>::new("WITH wanted(in_partition, at) AS (");
     query.push_values(keys, |mut row, key| {
         row.push_bind(&key.partition).push_bind(&key.sort);
     });
-    query.push(") SELECT partition, sort, etag, ").push(content);
-    query.push(" FROM wanted CROSS JOIN items ON partition = in_partition AND sort = at");
-    query.build().fetch_all(from).await?.iter().map(item).collect()
+    query
+        .push(") SELECT ")
+        .push(columns)
+        .push(" FROM wanted CROSS JOIN items ON partition = in_partition AND sort = at");
+    query.build().fetch_all(from).await
 }
 
 #[async_trait]
 impl Table for SqliteTable {
     async fn get(&self, key: &ItemKey) -> Result<Option<Item>, TableError> {
-        let found = read(&self.pool, &[key], "body, blob").await.map_err(|error| self.failed(error))?;
-        Ok(found.into_iter().next())
+        Ok(self.items(&[key]).await?.into_iter().next())
     }
 
     async fn get_all(&self, keys: &[ItemKey]) -> Result<Vec<Option<Item>>, TableError> {
         let keys: Vec<_> = keys.iter().collect();
-        let found = read(&self.pool, &keys, "body, blob").await.map_err(|error| self.failed(error))?;
-        let mut found: HashMap<_, _> = found.into_iter().map(|item| (item.key.clone(), item)).collect();
+        let mut found: HashMap<_, _> =
+            self.items(&keys).await?.into_iter().map(|item| (item.key.clone(), item)).collect();
         Ok(keys.iter().map(|key| found.remove(*key)).collect())
     }
 

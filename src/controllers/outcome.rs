@@ -92,7 +92,7 @@ pub struct Halt {
     pub message: String,
     /// What else is worth a condition. Others stay as they were.
     pub observations: Vec<Observation>,
-    /// What is mostly over by then is told of only where it is not.
+    /// What is mostly over within that time is told of only after it.
     pub untold_for: Option<Duration>,
 }
 
@@ -148,7 +148,7 @@ impl Halt {
         Self { kind, reason: reason.into(), message: message.into(), observations: Vec::new(), untold_for: None }
     }
 
-    /// It is mostly over by then.
+    /// It is mostly over within a moment.
     pub fn untold_for(self, moment: Duration) -> Self {
         Self { untold_for: Some(moment), ..self }
     }

@@ -36,14 +36,12 @@ pub enum Errand {
 #[derive(Debug)]
 pub struct Place {
     errand: Errand,
-    line: Option<Arc<Line>>,
+    line: Arc<Line>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(line) = self.line.take() {
-            line.leave(self.errand);
-        }
+        self.line.leave(self.errand);
     }
 }
 
@@ -70,18 +68,32 @@ struct Waiting {
     closed: bool,
     /// Changes that were let in before a look that waits.
     in_a_row: usize,
-    changes: VecDeque<oneshot::Sender<Place>>,
-    looks: VecDeque<oneshot::Sender<Place>>,
+    changes: VecDeque<Waiter>,
+    looks: VecDeque<Waiter>,
+}
+
+/// One of those who wait, by the UID of the object that he works on.
+#[derive(Debug)]
+struct Waiter {
+    uid: String,
+    let_in: oneshot::Sender<Place>,
 }
 
 impl Places {
-    /// Waits for a place, in the order of asking among those of the same errand. There is none any more while the plane
-    /// shuts down.
-    pub async fn at(&self, cluster: &ClusterKey, errand: Errand) -> Option<Place> {
+    /// Waits for a place to work on an object, in the order of asking among those of the same errand. There is none any
+    /// more while the plane shuts down.
+    pub async fn at(&self, cluster: &ClusterKey, uid: &str, errand: Errand) -> Option<Place> {
         let line = self.of(cluster)?;
         let (let_in, comes) = oneshot::channel();
-        line.join(errand, let_in);
+        line.join(errand, Waiter { uid: uid.to_owned(), let_in });
         comes.await.ok()
+    }
+
+    /// Who waits to look at this object is to change it by now.
+    pub fn hurry(&self, cluster: &ClusterKey, uid: &str) {
+        if let Some(line) = lock(&self.0).clusters.get(cluster).and_then(Weak::upgrade) {
+            line.hurry(uid);
+        }
     }
 
     /// Lets nobody in any more; whoever waits leaves.
@@ -109,35 +121,45 @@ impl Places {
 
 impl Line {
     /// Lets somebody in as soon as there is a place for him; not at all, who comes after the close.
-    fn join(self: &Arc<Self>, errand: Errand, let_in: oneshot::Sender<Place>) {
+    fn join(self: &Arc<Self>, errand: Errand, waiter: Waiter) {
         let mut waiting = lock(&self.0);
         match errand {
             _ if waiting.closed => return,
-            Errand::Change => waiting.changes.push_back(let_in),
-            Errand::Look => waiting.looks.push_back(let_in),
+            Errand::Change => waiting.changes.push_back(waiter),
+            Errand::Look => waiting.looks.push_back(waiter),
         }
-        self.admit(&mut waiting);
+        self.admit(waiting);
+    }
+
+    fn hurry(self: &Arc<Self>, uid: &str) {
+        let mut waiting = lock(&self.0);
+        let found = waiting.looks.iter().position(|waiter| waiter.uid == uid);
+        if let Some(waiter) = found.and_then(|found| waiting.looks.remove(found)) {
+            waiting.changes.push_back(waiter);
+            self.admit(waiting);
+        }
     }
 
     fn leave(self: &Arc<Self>, errand: Errand) {
         let mut waiting = lock(&self.0);
         waiting.taken -= 1;
         waiting.looking -= usize::from(errand == Errand::Look);
-        self.admit(&mut waiting);
+        self.admit(waiting);
     }
 
-    fn admit(self: &Arc<Self>, waiting: &mut Waiting) {
+    fn admit(self: &Arc<Self>, mut waiting: MutexGuard<'_, Waiting>) {
+        let mut admitted = Vec::new();
         while waiting.taken < PER_CLUSTER
-            && let Some((errand, next)) = waiting.next()
+            && let Some((errand, waiter)) = waiting.next()
         {
-            match next.send(Place { errand, line: Some(self.clone()) }) {
-                Ok(()) => {
-                    waiting.taken += 1;
-                    waiting.looking += usize::from(errand == Errand::Look);
-                }
-                // He has stopped waiting. The place was never taken.
-                Err(mut place) => place.line = None,
-            }
+            waiting.taken += 1;
+            waiting.looking += usize::from(errand == Errand::Look);
+            admitted.push((waiter, Place { errand, line: self.clone() }));
+        }
+        // The place of one who has stopped waiting is dropped here, which asks for the lock again.
+        drop(waiting);
+        for (waiter, place) in admitted {
+            drop(waiter.let_in.send(place));
         }
     }
 
@@ -150,7 +172,7 @@ impl Line {
 }
 
 impl Waiting {
-    fn next(&mut self) -> Option<(Errand, oneshot::Sender<Place>)> {
+    fn next(&mut self) -> Option<(Errand, Waiter)> {
         let may_look = self.looking < LOOKS && !self.looks.is_empty();
         if !(may_look && self.in_a_row >= IN_A_ROW)
             && let Some(change) = self.changes.pop_front()
@@ -185,11 +207,11 @@ mod tests {
     async fn a_cluster_whose_places_are_taken_holds_up_no_other() {
         let places = Places::default();
         let (slow, quick) = (cluster("slow"), cluster("quick"));
-        let mut taken = join_all((0..PER_CLUSTER).map(|_| places.at(&slow, Change))).await;
-        let mut first = Box::pin(places.at(&slow, Change));
-        let mut second = Box::pin(places.at(&slow, Change));
+        let mut taken = join_all((0..PER_CLUSTER).map(|_| places.at(&slow, "u", Change))).await;
+        let mut first = Box::pin(places.at(&slow, "u", Change));
+        let mut second = Box::pin(places.at(&slow, "u", Change));
         assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
-        assert!(places.at(&quick, Change).now_or_never().flatten().is_some());
+        assert!(places.at(&quick, "u", Change).now_or_never().flatten().is_some());
         // Who came first is let in first.
         taken.pop();
         assert!((&mut second).now_or_never().is_none());
@@ -201,10 +223,10 @@ mod tests {
     async fn changes_go_before_looks_but_not_for_ever() {
         let places = Places::default();
         let busy = cluster("busy");
-        let taken = join_all((0..PER_CLUSTER).map(|_| places.at(&busy, Change))).await;
+        let taken = join_all((0..PER_CLUSTER).map(|_| places.at(&busy, "u", Change))).await;
         let mut waiting: Vec<_> = (0..24)
             .map(|number| if number < 4 { Look } else { Change })
-            .map(|errand| (errand, Box::pin(places.at(&busy, errand))))
+            .map(|errand| (errand, Box::pin(places.at(&busy, "u", errand))))
             .collect();
         for (_, place) in &mut waiting {
             assert!(place.now_or_never().is_none());
@@ -224,13 +246,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_look_that_has_become_a_change_waits_as_one() {
+        let places = Places::default();
+        let busy = cluster("busy");
+        let taken = join_all((0..PER_CLUSTER).map(|_| places.at(&busy, "u", Change))).await;
+        let mut looks: Vec<_> = ["a", "b"].map(|uid| Box::pin(places.at(&busy, uid, Look))).into();
+        let mut change = Box::pin(places.at(&busy, "c", Change));
+        assert!(looks.iter_mut().all(|look| look.now_or_never().is_none()) && (&mut change).now_or_never().is_none());
+        places.hurry(&busy, "b");
+        places.hurry(&busy, "nobody");
+        places.hurry(&cluster("elsewhere"), "a");
+        let mut taken = taken.into_iter();
+        drop(taken.next());
+        let first = change.now_or_never().flatten();
+        drop(taken.next());
+        let second = looks[1].as_mut().now_or_never().flatten();
+        assert!(first.is_some() && second.is_some() && looks[0].as_mut().now_or_never().is_none());
+    }
+
+    #[tokio::test]
     async fn looks_leave_room_for_changes() {
         let places = Places::default();
         let busy = cluster("busy");
-        let mut looking = join_all((0..LOOKS).map(|_| places.at(&busy, Look))).await;
-        let mut next = Box::pin(places.at(&busy, Look));
+        let mut looking = join_all((0..LOOKS).map(|_| places.at(&busy, "u", Look))).await;
+        let mut next = Box::pin(places.at(&busy, "u", Look));
         assert!((&mut next).now_or_never().is_none());
-        assert!(places.at(&busy, Change).now_or_never().flatten().is_some());
+        assert!(places.at(&busy, "u", Change).now_or_never().flatten().is_some());
         looking.pop();
         assert!(next.now_or_never().flatten().is_some());
     }
@@ -239,34 +280,34 @@ mod tests {
     async fn who_stops_waiting_takes_no_place() {
         let places = Places::default();
         let slow = cluster("slow");
-        let mut taken = join_all((0..PER_CLUSTER).map(|_| places.at(&slow, Change))).await;
-        let mut gone = Box::pin(places.at(&slow, Change));
-        let mut let_in = Box::pin(places.at(&slow, Change));
+        let mut taken = join_all((0..PER_CLUSTER).map(|_| places.at(&slow, "u", Change))).await;
+        let mut gone = Box::pin(places.at(&slow, "u", Change));
+        let mut let_in = Box::pin(places.at(&slow, "u", Change));
         assert!((&mut gone).now_or_never().is_none() && (&mut let_in).now_or_never().is_none());
         drop(gone);
         taken.pop();
         // He is let in, and leaves before he has noticed.
         drop(let_in);
-        assert!(places.at(&slow, Look).now_or_never().flatten().is_some());
+        assert!(places.at(&slow, "u", Look).now_or_never().flatten().is_some());
     }
 
     #[tokio::test]
     async fn whoever_waits_leaves_when_the_plane_shuts_down() {
         let places = Places::default();
         let slow = cluster("slow");
-        let taken = join_all((0..PER_CLUSTER).map(|_| places.at(&slow, Change))).await;
-        let mut waits = Box::pin(places.at(&slow, Look));
+        let taken = join_all((0..PER_CLUSTER).map(|_| places.at(&slow, "u", Change))).await;
+        let mut waits = Box::pin(places.at(&slow, "u", Look));
         assert!((&mut waits).now_or_never().is_none());
         places.close();
-        assert!(waits.await.is_none() && places.at(&cluster("quick"), Change).await.is_none());
+        assert!(waits.await.is_none() && places.at(&cluster("quick"), "u", Change).await.is_none());
         assert!(taken.iter().all(Option::is_some), "whoever is at work goes on");
     }
 
     #[tokio::test]
     async fn a_cluster_that_nobody_works_on_is_forgotten() {
         let places = Places::default();
-        drop(places.at(&cluster("gone"), Change).await);
-        let _place = places.at(&cluster("here"), Change).await;
+        drop(places.at(&cluster("gone"), "u", Change).await);
+        let _place = places.at(&cluster("here"), "u", Change).await;
         assert_eq!(lock(&places.0).clusters.keys().cloned().collect::<Vec<_>>(), [cluster("here")]);
     }
 }

@@ -109,10 +109,11 @@ pub async fn drive<K: Reconcile>(
     object: Arc<DeserializeGuard<K>>,
     context: Arc<Context>,
 ) -> Result<Action, Infallible> {
-    let (object, _place) = match object.0.as_ref().ok().and_then(K::works_with) {
+    let working_with = object.0.as_ref().ok().and_then(|object| Some((object.works_with()?, errand(object, &context))));
+    let (object, _place) = match working_with {
         None => (object, None),
-        Some(cluster) => {
-            let place = context.places.at(&cluster, errand(&object, &context)).await;
+        Some((cluster, errand)) => {
+            let place = context.places.at(&cluster, &object.uid().unwrap_or_default(), errand).await;
             // Meanwhile it may have become another, or have gone.
             let latest = K::latest(&context, &object.namespace().unwrap_or_default(), &object.name_any());
             match (latest, place) {
@@ -137,9 +138,17 @@ pub async fn drive<K: Reconcile>(
     Ok(action)
 }
 
-/// What a place is wanted for, as far as the object tells that waits for one.
-fn errand<K: Reconcile>(object: &DeserializeGuard<K>, context: &Context) -> Errand {
-    let Ok(object) = &object.0 else { return Errand::Look };
+/// The watch has seen an object: if it waits to be looked at, it may have to be worked on by now.
+pub fn seen<K: Reconcile>(object: &K, context: &Context) {
+    if let Some(cluster) = object.works_with()
+        && errand(object, context) == Errand::Change
+    {
+        context.places.hurry(&cluster, &object.uid().unwrap_or_default());
+    }
+}
+
+/// What a place is wanted for, as far as the object tells.
+fn errand<K: Reconcile>(object: &K, context: &Context) -> Errand {
     let untold = context.patience.untold(&object.uid().unwrap_or_default());
     let is_due = object.is_due(untold.as_ref().or(object.status()));
     if is_due || object.meta().deletion_timestamp.is_some() { Errand::Change } else { Errand::Look }
@@ -183,7 +192,8 @@ async fn run<K: Reconcile>(object: &K, context: &Context) -> (Outcome, Option<Du
         && let Some(longest) = halt.untold_for
         && let Some(left) = context.patience.left(&uid, longest, &status)
     {
-        return (Outcome::Waiting, Some(left));
+        let (outcome, again) = later(object, context, halt);
+        return (outcome, Some(again.map_or(left, |again| again.min(left))));
     }
     if let Err(error) = publish(object, context, &mut status, &outcome).await {
         // Whatever was refused, no condition tells of it: only trying again can.

@@ -27,7 +27,7 @@ use super::{
     caches::Listed,
     context::Context,
     import::import,
-    reconcile::{Reconcile, drive},
+    reconcile::{Reconcile, drive, seen},
 };
 use crate::{
     api::{Delivery, EnvironmentOverlay, EphemeralCluster, HelmChart, ImageUpload},
@@ -170,7 +170,8 @@ pub async fn run(
 async fn apart(reconciler: impl Future<Output = ()> + Send + 'static) {
     match AbortOnDropHandle::new(tokio::spawn(reconciler)).await {
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        _ => {}
+        // It has come to its end, or the runtime has.
+        Ok(()) | Err(_) => {}
     }
 }
 
@@ -204,14 +205,18 @@ fn watched<K: Reconcile>(
 ) -> (Store<Guarded<K>>, impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + use<K>) {
     let work = predicates::generation.combine(predicates::finalizers).combine(predicates::annotations);
     let mut ringer = Ringer::new(told, store.clone());
-    let remembering = context.clone();
+    let seeing = context.clone();
     let changes = events::<K>(context)
         .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
         .inspect_ok(move |event| {
             listed.hear(event);
-            for told in ringer.hear(event).iter().filter(|told| told.gone) {
-                remembering.forget(&told.object.uid().unwrap_or_default());
+            for told in ringer.hear(event) {
+                match &told.object.0 {
+                    _ if told.gone => seeing.forget(&told.object.uid().unwrap_or_default()),
+                    Ok(object) => seen(object, &seeing),
+                    Err(_) => {}
+                }
             }
         })
         .applied_objects()

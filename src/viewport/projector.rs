@@ -26,9 +26,10 @@ use crate::{
 
 /// How long nothing may have been appended until the heads are looked at anyway, with cursors read anew.
 const SAFETY_INTERVAL: Duration = Duration::from_secs(60);
-/// The rest after a pass: so many times as long as the pass was, and this long at most. However many journals there are,
-/// looking at their heads takes a tenth of the time; and what is appended meanwhile is projected together.
+/// How many times as long as a pass the rest after it is: passes take a tenth of the time, and what is appended meanwhile is
+/// projected together.
 const RESTS: u32 = 9;
+/// The longest rest after a pass. One that is longer itself takes more than its tenth.
 const LONGEST_REST: Duration = Duration::from_secs(2);
 /// How many events are applied in one transaction.
 const BATCH: usize = 50;

@@ -69,6 +69,7 @@ fn values_that_cannot_be_are_refused() {
         ("stores.s3.buckets=orbit", "additional properties 'buckets' not allowed"),
         ("publicUrl=orbit.example", "/publicUrl"),
         ("image.digest=latest", "/image/digest"),
+        ("pullFrom={https://registry.example}", "/pullFrom/0"),
         ("portal.url=https://portal.example/orbit", "/portal/url"),
         ("portal.oidc.issuer=http://id.example", "/portal/oidc/issuer"),
         ("rbac.pullSecrets.scope=Namespaces", "/rbac/pullSecrets/namespaces"),

@@ -12,11 +12,11 @@ use std::{
 };
 
 use futures::FutureExt;
-use sqlx::{QueryBuilder, Sqlite, SqlitePool, Transaction};
+use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{read, unavailable};
-use crate::chart_store::table::{Action, Condition, TableError, Write, etag};
+use super::{rows, unavailable};
+use crate::chart_store::table::{Action, Condition, ItemKey, TableError, Write, etag};
 
 /// The most transactions that are made together: a DynamoDB transaction is 4 MB at most, so these may be 128 MB.
 const TOGETHER: usize = 32;
@@ -98,9 +98,12 @@ async fn make(pool: &SqlitePool, transactions: &[Vec<Write>]) -> Result<Vec<Answ
 async fn unmet(group: &mut Transaction<'_, Sqlite>, writes: &[Write]) -> Result<Vec<usize>, sqlx::Error> {
     let conditional = writes.iter().filter(|write| write.condition != Condition::Any);
     let keys: Vec<_> = conditional.map(|write| &write.key).collect();
-    let stored = read(&mut **group, &keys, "'' AS body, NULL AS blob").await?;
-    let etags: HashMap<_, _> = stored.iter().map(|item| (&item.key, item.etag.as_str())).collect();
-    let holds = |write: &Write| write.condition.holds(etags.get(&write.key).copied());
+    let mut etags = HashMap::with_capacity(keys.len());
+    for row in rows(&mut **group, &keys, "partition, sort, etag").await? {
+        let key = ItemKey::new(row.try_get::<String, _>("partition")?, row.try_get::<String, _>("sort")?);
+        etags.insert(key, row.try_get::<String, _>("etag")?);
+    }
+    let holds = |write: &Write| write.condition.holds(etags.get(&write.key).map(String::as_str));
     Ok(writes.iter().enumerate().filter(|(_, write)| !holds(write)).map(|(position, _)| position).collect())
 }
 
@@ -141,7 +144,7 @@ fn put(writes: &[Write]) -> Option<QueryBuilder<Sqlite>> {
 #[cfg(test)]
 mod tests {
     use super::{super::SqliteTable, *};
-    use crate::chart_store::table::{Item, ItemKey, Range, Table};
+    use crate::chart_store::table::{Item, Range, Table};
 
     fn put(sort: &str, body: &str, condition: Condition) -> Vec<Write> {
         vec![Write::put(ItemKey::new("p", sort), body, condition)]

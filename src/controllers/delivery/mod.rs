@@ -62,8 +62,9 @@ impl Reconcile for Delivery {
         let Some(status) = status else { return true };
         let is_wanted = |artifact: Digest| artifact == self.spec.artifact;
         let has_it = status.applied.as_ref().is_some_and(|applied| is_wanted(applied.artifact));
+        // What was given up is to go, and anything else to come. Secrets and variables that changed come with a look.
         let given_up = status.rolled_back.as_ref().is_some_and(|rolled_back| is_wanted(rolled_back.artifact));
-        status.attempted.is_some() || !(has_it || given_up)
+        has_it == given_up || status.attempted.is_some() || asked_again(self, status)
     }
 
     fn latest(context: &Context, namespace: &str, name: &str) -> Option<Arc<DeserializeGuard<Self>>> {
@@ -157,11 +158,16 @@ impl Reconcile for Delivery {
     }
 }
 
+/// Whether somebody has asked for another try since the last one.
+fn asked_again(object: &Delivery, status: &DeliveryStatus) -> bool {
+    object.annotations().get(annotation::REQUESTED_AT) != status.last_handled_reconcile_at.as_ref()
+}
+
 /// Whether what is wanted was given up before: what the status says, or, where the plane died before it could be said, the
 /// history. Another artifact, or somebody who asks for it, makes it be tried again.
 fn recall_rollback(object: &Delivery, status: &mut DeliveryStatus, history: &History<'_>) {
     let wanted = object.spec.artifact;
-    let asked_again = object.annotations().get(annotation::REQUESTED_AT) != status.last_handled_reconcile_at.as_ref();
+    let asked_again = asked_again(object, status);
     if asked_again || status.rolled_back.as_ref().is_some_and(|rolled_back| rolled_back.artifact != wanted) {
         status.rolled_back = None;
     }

@@ -22,7 +22,8 @@ use super::{
 };
 use crate::{
     api::{
-        ClusterCounts, EnvironmentOverlay, EnvironmentOverlaySpec, EnvironmentOverlayStatus, OverlayArtifact, reason,
+        ClusterCounts, EnvironmentOverlay, EnvironmentOverlaySpec, EnvironmentOverlayStatus, OverlayArtifact,
+        condition_type, reason,
     },
     overlay::inputs::BaseInput,
     release::ApplicationKey,
@@ -31,8 +32,8 @@ use crate::{
 /// The shortest interval: what is settled costs a few reads, but not every second.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A crowd that goes to a cluster that has joined is mostly there by then.
-const COUNTED_AFTER: Duration = Duration::from_secs(60);
+/// Even in a crowd that goes to a cluster that has joined, one is mostly there by then.
+const COUNTED_AFTER: Duration = Duration::from_secs(10);
 
 impl Reconcile for EnvironmentOverlay {
     type Status = EnvironmentOverlayStatus;
@@ -84,22 +85,18 @@ impl Reconcile for EnvironmentOverlay {
         status.clusters = (progress.counts.desired > 0).then(|| progress.counts.clone());
         let observations = deliver::observations(&progress);
         let ClusterCounts { desired, applied, unreachable, .. } = progress.counts;
+        let message = match applied < desired {
+            true => format!("{message}, in {applied} of {desired} clusters"),
+            false => message,
+        };
         // Those that do not answer hold up nobody who waits for the others.
         if applied + unreachable < desired {
-            let message = format!("{message}, in {applied} of {desired} clusters");
             let waiting = Halt::waiting_for(interval(&self.spec), reason::PROGRESSING, message).observing(observations);
-            let is_told = self.status.as_ref().is_some_and(|told| {
-                told.artifact == status.artifact
-                    && told.selected == status.selected
-                    && told.observed_generation == self.metadata.generation
-                    && told.clusters != status.clusters
+            let only_counts = self.status.as_ref().is_some_and(|told| {
+                told.observed_generation == self.metadata.generation && only_counts(told, status, &progress.problems)
             });
-            // Nothing is new but how far the clusters are; how far each is, its delivery tells at once.
-            return Err(if is_told && progress.problems.is_empty() {
-                waiting.untold_for(COUNTED_AFTER)
-            } else {
-                waiting
-            });
+            // How far each cluster is, its delivery tells at once.
+            return Err(if only_counts { waiting.untold_for(COUNTED_AFTER) } else { waiting });
         }
         Ok(Ready::succeeded(message).observing(observations).again(interval(&self.spec)))
     }
@@ -114,6 +111,23 @@ impl Reconcile for EnvironmentOverlay {
     async fn leaves_behind(context: &Context, namespace: &str, name: &str) -> Result<Option<String>, Halt> {
         retire::leaves_behind(context, namespace, name).await
     }
+}
+
+/// Whether nothing is new since it was told but that there are more clusters to go to, or that more have it: nothing that
+/// was said to be so is not any more.
+fn only_counts(told: &EnvironmentOverlayStatus, now: &EnvironmentOverlayStatus, problems: &[String]) -> bool {
+    let counts = |status: &EnvironmentOverlayStatus| status.clusters.clone().unwrap_or_default();
+    let (before, after) = (counts(told), counts(now));
+    let is_well = told.conditions.iter().any(|condition| {
+        condition.type_ == condition_type::READY
+            && [reason::SUCCEEDED, reason::PROGRESSING].contains(&condition.reason.as_str())
+    });
+    let has_less = after.applied < before.applied || after.healthy < before.healthy;
+    is_well
+        && problems.is_empty()
+        && before != after
+        && !has_less
+        && (&told.artifact, &told.selected) == (&now.artifact, &now.selected)
 }
 
 /// What becomes ConfigMaps, and where it is: the value that generated charts have for it, and Kustomize's.
@@ -167,6 +181,30 @@ mod tests {
         }
         let insisting = overlay(serde_json::json!({annotation::SECRETS_IN_CONFIG: "allow"}));
         assert_eq!(secrets::refuse(&insisting, configs(&insisting.spec)), Ok(()));
+    }
+
+    #[test]
+    fn what_is_counted_is_told_later_and_what_is_lost_at_once() {
+        let status = |clusters: serde_json::Value, reason: &str| -> EnvironmentOverlayStatus {
+            serde_json::from_value(serde_json::json!({
+                "clusters": clusters,
+                "conditions": [{
+                    "type": "Ready", "status": "Unknown", "reason": reason, "message": "",
+                    "lastTransitionTime": "2026-01-02T00:00:00Z",
+                }],
+            }))
+            .unwrap()
+        };
+        let counts = |desired: i32, applied: i32, healthy: i32| serde_json::json!({"desired": desired, "applied": applied, "healthy": healthy, "unreachable": 0});
+        let told = status(counts(2, 1, 1), reason::SUCCEEDED);
+        let later = |now: serde_json::Value| only_counts(&told, &status(now, reason::SUCCEEDED), &[]);
+        assert!(later(counts(3, 1, 1)) && later(counts(3, 2, 1)));
+        assert!(!later(counts(2, 0, 0)) && !later(counts(3, 2, 0)), "something is lost");
+        assert!(!later(counts(2, 1, 1)), "nothing is new");
+        let joined = status(counts(1, 0, 0), reason::SUCCEEDED);
+        assert!(only_counts(&status(serde_json::Value::Null, reason::SUCCEEDED), &joined, &[]));
+        assert!(!only_counts(&told, &joined, &["eu-1: QuotaExceeded".to_owned()]));
+        assert!(!only_counts(&status(serde_json::Value::Null, reason::STORE_UNAVAILABLE), &joined, &[]));
     }
 
     #[test]

@@ -68,8 +68,8 @@ fn significance(object: &Guarded<EphemeralCluster>) -> u64 {
     hasher.finish()
 }
 
-/// Deliveries of which there is something to count or to put right: not those that were just made, of which their overlay
-/// knows, and whose first status wakes it.
+/// Deliveries of which their overlay has something to count: not those that were just made, which was mostly its own doing.
+/// Whoever else made one, its first status wakes the overlay.
 pub fn worth_counting(
     changes: impl Stream<Item = Told<Guarded<Delivery>>> + Send,
 ) -> impl Stream<Item = Told<Guarded<Delivery>>> + Send {

@@ -26,7 +26,7 @@ impl Address {
         };
         // The library's grammar lacks IPv6 literals.
         let (v6, rest) = match reference.strip_prefix('[').and_then(|r| r.split_once(']')) {
-            Some((host, rest)) if host.parse::<std::net::Ipv6Addr>().is_ok() => {
+            Some((host, rest)) if host.parse::<std::net::Ipv6Addr>().is_ok() && rest.starts_with([':', '/']) => {
                 (Some(format!("[{host}]")), format!("localhost{rest}"))
             }
             _ => (None, reference.to_owned()),
@@ -99,8 +99,16 @@ mod tests {
 
     #[test]
     fn what_is_no_reference_is_refused() {
-        for reference in ["", "UPPER/case", "a b", "https://registry.example/web", "../web", "web@sha256:12", "[x]/web"]
-        {
+        for reference in [
+            "",
+            "UPPER/case",
+            "a b",
+            "https://registry.example/web",
+            "../web",
+            "web@sha256:12",
+            "[x]/web",
+            "[::1].x/web",
+        ] {
             let fault = Address::parse(reference).unwrap_err();
             assert!(fault.contains("is no image reference"), "{reference}: {fault}");
         }

@@ -13,11 +13,18 @@ pub struct AllowedRegistry(String);
 
 impl AllowedRegistry {
     fn admits(&self, host: &str) -> bool {
+        let host = spelled_in_one_way(host);
         match self.0.strip_prefix('*') {
             Some(domain) => host.ends_with(domain),
-            None => canonical(&self.0) == canonical(host),
+            None => self.0 == host,
         }
     }
+}
+
+/// One spelling of a registry's host: names are the same in capitals, and 443 is the port of none.
+fn spelled_in_one_way(host: &str) -> String {
+    let host = host.to_ascii_lowercase();
+    canonical(host.strip_suffix(":443").unwrap_or(&host)).to_owned()
 }
 
 /// Whether an address may be asked, where only some may; in words if not.
@@ -43,13 +50,20 @@ impl FromStr for AllowedRegistry {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let malformed =
+            || format!("{text:?} is no registry: write registry.example, registry.example:5000 or *.example.com");
         let host = text.strip_prefix("*.").unwrap_or(text);
         // What a registry is, the grammar of references decides.
-        match Address::parse(&format!("{host}/image")) {
-            Ok(address) if address.host == host => Ok(Self(text.to_owned())),
-            _ => {
-                Err(format!("{text:?} is no registry: write registry.example, registry.example:5000 or *.example.com"))
-            }
+        let address = Address::parse(&format!("{host}/image")).map_err(|_| malformed())?;
+        let spelled = spelled_in_one_way(host);
+        // What is below an address, or below a part of one?
+        let name = spelled.split(':').next().unwrap_or_default();
+        let is_domain = name.rsplit('.').next().is_some_and(|top| top.bytes().any(|byte| byte.is_ascii_alphabetic()));
+        match host.len() < text.len() {
+            _ if spelled_in_one_way(&address.host) != spelled => Err(malformed()),
+            true if !is_domain => Err(malformed()),
+            true => Ok(Self(format!("*.{spelled}"))),
+            false => Ok(Self(spelled)),
         }
     }
 }
@@ -74,8 +88,14 @@ mod tests {
     #[test]
     fn references_name_only_the_registries_that_they_may() {
         assert!(may("169.254.169.254/web", &[]), "any, where none is named");
-        let some = ["docker.io", "registry.example:5000", "*.registry.example"];
-        for reference in ["nginx", "index.docker.io/team/web", "registry.example:5000/web", "eu.registry.example/web"] {
+        let some = ["index.docker.io", "Registry.example:5000", "*.registry.example"];
+        for reference in [
+            "nginx",
+            "docker.io/team/web",
+            "registry.example:5000/web",
+            "eu.registry.example/web",
+            "EU.Registry.example:443/web",
+        ] {
             assert!(may(reference, &some), "{reference}");
         }
         for reference in [
@@ -88,11 +108,16 @@ mod tests {
         ] {
             assert!(!may(reference, &some), "{reference}");
         }
+        // It is Docker Hub by another name, and Docker Hub is asked for it.
+        assert!(!may("registry.hub.docker.com/library/nginx", &["*.docker.com"]));
     }
 
     #[test]
     fn what_is_no_registry_is_refused() {
         for text in ["", "*", "*.", "*.*.example.com", "https://registry.example", "registry.example/team", "a b"] {
+            assert!(text.parse::<AllowedRegistry>().is_err(), "{text:?}");
+        }
+        for text in ["*.0.0.1", "*.[::1]:5000", "*.1:5000", "*.example.com:x"] {
             assert!(text.parse::<AllowedRegistry>().is_err(), "{text:?}");
         }
         assert!("[::1]:5000".parse::<AllowedRegistry>().is_ok());
