@@ -32,8 +32,8 @@ use crate::{
 /// The shortest interval: what is settled costs a few reads, but not every second.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Even in a crowd that goes to a cluster that has joined, one is mostly there by then.
-const COUNTED_AFTER: Duration = Duration::from_secs(10);
+/// Even in a crowd of hundreds that goes to a cluster that has joined, one is mostly there by then.
+const COUNTED_AFTER: Duration = Duration::from_secs(30);
 
 impl Reconcile for EnvironmentOverlay {
     type Status = EnvironmentOverlayStatus;
