@@ -18,7 +18,7 @@ use kube::{
         watcher::{self, watcher},
     },
 };
-use orbit_plane::api::EnvironmentOverlay;
+use orbit_plane::api::{ConditionStatus, EnvironmentOverlay};
 use serde::de::DeserializeOwned;
 use tokio::process::Command;
 
@@ -94,6 +94,10 @@ where
     fleet.join().await;
     until_all(arriving, &all, |it| Some(it.name_any())).await;
     let ours = began.elapsed();
+    // The command has the machine to itself: all that is to be said of it has been said.
+    let overlays = watcher(fleet.api::<EnvironmentOverlay>(), watcher::Config::default());
+    let told = pin!(overlays.default_backoff().touched_objects());
+    until_all(told, &all, |it| is_there(it).then(|| it.spec.application.clone())).await;
     let theirs = kubectl_applies(&scene, all.iter().map(|name| manifest(name)).collect()).await;
     scene.end_with(plane).await;
     let (ours, theirs) = (ours.as_secs_f64() * 1000.0, theirs.as_secs_f64() * 1000.0);
@@ -107,6 +111,15 @@ where
         promise: "no slower",
         kept: ours <= theirs,
     }
+}
+
+/// Whether an overlay says that its cluster runs it.
+fn is_there(overlay: &EnvironmentOverlay) -> bool {
+    let status = overlay.status.as_ref();
+    let counts = status.and_then(|status| status.clusters.as_ref());
+    counts.is_some_and(|counts| counts.desired == 1 && counts.healthy == 1)
+        && status
+            .is_some_and(|it| it.conditions.iter().any(|it| it.type_ == "Ready" && it.status == ConditionStatus::True))
 }
 
 /// From the moment in which the artifact of the first overlay is published until the cluster has what is in it.
