@@ -136,6 +136,7 @@ impl Context {
         self.patience.forget(uid);
         self.recorded.forget(uid);
         self.backoff.forget(uid);
+        self.places.forget(uid);
     }
 
     /// Objects of a kind in a namespace.

@@ -2,17 +2,20 @@
 //!
 //! A cluster that answers slowly holds up whoever works with it, for as long as each request may take. Were there one
 //! number of places for all, a single such cluster would take them all and hold up every other. So each has its own, and
-//! whoever waits for one is in nobody's way.
+//! whoever waits for one is in nobody's way: he leaves his name, and is called when a place is kept for him. Runs that
+//! waited themselves would cost in proportion to how many there are, each time that one of them gets on (kube's runner
+//! asks each run whether it is done).
 //!
 //! What a cluster has not got yet goes before looks at what it has: a crowd that joins it would wait for its own reports.
 //! But looks are never held up for good.
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::oneshot;
+use kube::{Resource, ResourceExt};
+use tokio::sync::mpsc;
 
 use crate::cluster_plane::ClusterKey;
 
@@ -20,8 +23,10 @@ use crate::cluster_plane::ClusterKey;
 const PER_CLUSTER: usize = 24;
 /// How many of these may be for looks.
 const LOOKS: usize = 8;
+/// How many while the cluster is changed.
+const LOOKS_BESIDE_CHANGES: usize = 2;
 /// After so many changes in a row it is the turn of one who only looks.
-const IN_A_ROW: usize = 8;
+const IN_A_ROW: usize = 16;
 
 /// What a place is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,148 +37,183 @@ pub enum Errand {
     Look,
 }
 
+/// An object that is to be worked on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Who {
+    /// Its UID.
+    pub uid: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Who {
+    /// This object.
+    pub fn of(object: &impl Resource) -> Self {
+        Self {
+            uid: object.uid().unwrap_or_default(),
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+        }
+    }
+}
+
 /// A place, until it is dropped.
 #[derive(Debug)]
 pub struct Place {
+    cluster: ClusterKey,
     errand: Errand,
-    line: Arc<Line>,
+    lines: Arc<Lines>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.line.leave(self.errand);
+        self.lines.change(&self.cluster, |line| line.leave(self.errand));
     }
 }
 
 /// The places of all clusters.
-#[derive(Debug, Default)]
-pub struct Places(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    closed: bool,
-    clusters: HashMap<ClusterKey, Weak<Line>>,
+#[derive(Debug)]
+pub struct Places {
+    lines: Arc<Lines>,
+    called: Mutex<Option<mpsc::UnboundedReceiver<Who>>>,
 }
 
-/// Who waits for a place at one cluster.
-#[derive(Debug)]
-struct Line(Mutex<Waiting>);
+impl Default for Places {
+    fn default() -> Self {
+        let (call, called) = mpsc::unbounded_channel();
+        Self { lines: Arc::new(Lines { by_cluster: Mutex::default(), call }), called: Mutex::new(Some(called)) }
+    }
+}
 
+/// The clusters at which somebody is or waits.
+#[derive(Debug)]
+struct Lines {
+    by_cluster: Mutex<HashMap<ClusterKey, Line>>,
+    call: mpsc::UnboundedSender<Who>,
+}
+
+/// One cluster.
 #[derive(Debug, Default)]
-struct Waiting {
-    /// Places that are taken.
+struct Line {
+    /// Places that are taken, or kept for those who were called.
     taken: usize,
     /// Those of them that are for looks.
     looking: usize,
-    closed: bool,
     /// Changes that were let in before a look that waits.
     in_a_row: usize,
-    changes: VecDeque<Waiter>,
-    looks: VecDeque<Waiter>,
-}
-
-/// One of those who wait, by the UID of the object that he works on.
-#[derive(Debug)]
-struct Waiter {
-    uid: String,
-    let_in: oneshot::Sender<Place>,
+    /// Who waits and for what, by UID.
+    waiting: HashMap<String, Errand>,
+    /// In the order of asking. Who has been forgotten or waits for something else by now is passed over.
+    changes: VecDeque<Who>,
+    looks: VecDeque<Who>,
+    /// Who was called and has not come yet, by UID.
+    called: HashMap<String, Errand>,
 }
 
 impl Places {
-    /// Waits for a place to work on an object, in the order of asking among those of the same errand. There is none any
-    /// more while the plane shuts down.
-    pub async fn at(&self, cluster: &ClusterKey, uid: &str, errand: Errand) -> Option<Place> {
-        let line = self.of(cluster)?;
-        let (let_in, comes) = oneshot::channel();
-        line.join(errand, Waiter { uid: uid.to_owned(), let_in });
-        comes.await.ok()
+    /// A place to work on an object, if there is one, or one is kept for it. If not, it is [called](Self::called) when its
+    /// turn comes, in the order of asking among those of the same errand. Whoever waits already has his turn; a look that
+    /// has become a change gets the turn of one.
+    pub fn ask(&self, cluster: &ClusterKey, who: &Who, errand: Errand) -> Option<Place> {
+        let mut by_cluster = self.lines.lock();
+        let line = by_cluster.entry(cluster.clone()).or_default();
+        if !line.called.contains_key(&who.uid) {
+            line.join(who, errand);
+            // Whoever else could be let in has been.
+            line.let_in();
+        }
+        let errand = line.called.remove(&who.uid)?;
+        Some(Place { cluster: cluster.clone(), errand, lines: self.lines.clone() })
     }
 
-    /// Who waits to look at this object is to change it by now.
-    pub fn hurry(&self, cluster: &ClusterKey, uid: &str) {
-        if let Some(line) = lock(&self.0).clusters.get(cluster).and_then(Weak::upgrade) {
-            line.hurry(uid);
+    /// An object is gone, or cannot be worked on: it does not wait any more, and no place is kept for it.
+    pub fn forget(&self, uid: &str) {
+        let clusters: Vec<_> =
+            self.lines.lock().iter().filter(|(_, line)| line.knows(uid)).map(|it| it.0.clone()).collect();
+        for cluster in clusters {
+            self.lines.change(&cluster, |line| line.forget(uid));
         }
     }
 
-    /// Lets nobody in any more; whoever waits leaves.
-    pub fn close(&self) {
-        let mut state = lock(&self.0);
-        state.closed = true;
-        state.clusters.values().filter_map(Weak::upgrade).for_each(|line| line.close());
+    /// For whom places are kept. Who asks first hears of all.
+    pub fn called(&self) -> mpsc::UnboundedReceiver<Who> {
+        let called = self.called.lock().unwrap_or_else(PoisonError::into_inner).take();
+        called.unwrap_or_else(|| mpsc::unbounded_channel().1)
+    }
+}
+
+impl Lines {
+    /// Changes who is at a cluster, and calls whoever is next there.
+    fn change(&self, cluster: &ClusterKey, change: impl FnOnce(&mut Line)) {
+        let mut by_cluster = self.lock();
+        let Some(line) = by_cluster.get_mut(cluster) else { return };
+        change(line);
+        for who in line.let_in() {
+            // Nobody is there to be called only when all ends.
+            self.call.send(who).ok();
+        }
+        if line.taken == 0 && line.waiting.is_empty() {
+            // Clusters go.
+            by_cluster.remove(cluster);
+        }
     }
 
-    fn of(&self, cluster: &ClusterKey) -> Option<Arc<Line>> {
-        let mut state = lock(&self.0);
-        if state.closed {
-            return None;
-        }
-        if let Some(line) = state.clusters.get(cluster).and_then(Weak::upgrade) {
-            return Some(line);
-        }
-        // Clusters go.
-        state.clusters.retain(|_, line| line.strong_count() > 0);
-        let line = Arc::new(Line(Mutex::default()));
-        state.clusters.insert(cluster.clone(), Arc::downgrade(&line));
-        Some(line)
+    fn lock(&self) -> MutexGuard<'_, HashMap<ClusterKey, Line>> {
+        self.by_cluster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Line {
-    /// Lets somebody in as soon as there is a place for him; not at all, who comes after the close.
-    fn join(self: &Arc<Self>, errand: Errand, waiter: Waiter) {
-        let mut waiting = lock(&self.0);
+    fn knows(&self, uid: &str) -> bool {
+        self.waiting.contains_key(uid) || self.called.contains_key(uid)
+    }
+
+    fn join(&mut self, who: &Who, errand: Errand) {
+        let waits_for = self.waiting.get(&who.uid);
+        if waits_for == Some(&errand) || waits_for == Some(&Errand::Change) {
+            return;
+        }
+        self.waiting.insert(who.uid.clone(), errand);
         match errand {
-            _ if waiting.closed => return,
-            Errand::Change => waiting.changes.push_back(waiter),
-            Errand::Look => waiting.looks.push_back(waiter),
-        }
-        self.admit(waiting);
-    }
-
-    fn hurry(self: &Arc<Self>, uid: &str) {
-        let mut waiting = lock(&self.0);
-        let found = waiting.looks.iter().position(|waiter| waiter.uid == uid);
-        if let Some(waiter) = found.and_then(|found| waiting.looks.remove(found)) {
-            waiting.changes.push_back(waiter);
-            self.admit(waiting);
+            Errand::Change => self.changes.push_back(who.clone()),
+            Errand::Look => self.looks.push_back(who.clone()),
         }
     }
 
-    fn leave(self: &Arc<Self>, errand: Errand) {
-        let mut waiting = lock(&self.0);
-        waiting.taken -= 1;
-        waiting.looking -= usize::from(errand == Errand::Look);
-        self.admit(waiting);
+    fn leave(&mut self, errand: Errand) {
+        self.taken -= 1;
+        self.looking -= usize::from(errand == Errand::Look);
     }
 
-    fn admit(self: &Arc<Self>, mut waiting: MutexGuard<'_, Waiting>) {
-        let mut admitted = Vec::new();
-        while waiting.taken < PER_CLUSTER
-            && let Some((errand, waiter)) = waiting.next()
+    fn forget(&mut self, uid: &str) {
+        self.waiting.remove(uid);
+        if let Some(errand) = self.called.remove(uid) {
+            self.leave(errand);
+        }
+    }
+
+    /// Keeps places for those whose turn it is.
+    fn let_in(&mut self) -> Vec<Who> {
+        let mut let_in = Vec::new();
+        while self.taken < PER_CLUSTER
+            && let Some((errand, who)) = self.next()
         {
-            waiting.taken += 1;
-            waiting.looking += usize::from(errand == Errand::Look);
-            admitted.push((waiter, Place { errand, line: self.clone() }));
+            self.taken += 1;
+            self.looking += usize::from(errand == Errand::Look);
+            self.waiting.remove(&who.uid);
+            self.called.insert(who.uid.clone(), errand);
+            let_in.push(who);
         }
-        // The place of one who has stopped waiting is dropped here, which asks for the lock again.
-        drop(waiting);
-        for (waiter, place) in admitted {
-            drop(waiter.let_in.send(place));
-        }
+        let_in
     }
 
-    fn close(&self) {
-        let mut waiting = lock(&self.0);
-        waiting.closed = true;
-        waiting.changes.clear();
-        waiting.looks.clear();
-    }
-}
-
-impl Waiting {
-    fn next(&mut self) -> Option<(Errand, Waiter)> {
-        let may_look = self.looking < LOOKS && !self.looks.is_empty();
+    fn next(&mut self) -> Option<(Errand, Who)> {
+        self.pass_over();
+        let is_changed = self.taken > self.looking || !self.changes.is_empty();
+        let places = if is_changed { LOOKS_BESIDE_CHANGES } else { LOOKS };
+        let may_look = self.looking < places && !self.looks.is_empty();
         if !(may_look && self.in_a_row >= IN_A_ROW)
             && let Some(change) = self.changes.pop_front()
         {
@@ -187,127 +227,150 @@ impl Waiting {
         let look = self.looks.pop_front()?;
         Some((Errand::Look, look))
     }
-}
 
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Passes over those in front who do not wait for that any more.
+    fn pass_over(&mut self) {
+        for (errand, line) in [(Errand::Change, &mut self.changes), (Errand::Look, &mut self.looks)] {
+            while line.front().is_some_and(|who| self.waiting.get(&who.uid) != Some(&errand)) {
+                line.pop_front();
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures::{FutureExt, future::join_all};
-
     use super::{Errand::*, *};
 
     fn cluster(name: &str) -> ClusterKey {
         ("fleet".to_owned(), name.to_owned())
     }
 
-    #[tokio::test]
-    async fn a_cluster_whose_places_are_taken_holds_up_no_other() {
-        let places = Places::default();
-        let (slow, quick) = (cluster("slow"), cluster("quick"));
-        let mut taken = join_all((0..PER_CLUSTER).map(|_| places.at(&slow, "u", Change))).await;
-        let mut first = Box::pin(places.at(&slow, "u", Change));
-        let mut second = Box::pin(places.at(&slow, "u", Change));
-        assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
-        assert!(places.at(&quick, "u", Change).now_or_never().flatten().is_some());
-        // Who came first is let in first.
-        taken.pop();
-        assert!((&mut second).now_or_never().is_none());
-        assert!(first.now_or_never().flatten().is_some());
-        assert!(second.now_or_never().flatten().is_some(), "the first has left");
+    fn who(uid: &str) -> Who {
+        Who { uid: uid.to_owned(), namespace: "shop".to_owned(), name: format!("of-{uid}") }
     }
 
-    #[tokio::test]
-    async fn changes_go_before_looks_but_not_for_ever() {
-        let places = Places::default();
-        let busy = cluster("busy");
-        let taken = join_all((0..PER_CLUSTER).map(|_| places.at(&busy, "u", Change))).await;
-        let mut waiting: Vec<_> = (0..24)
-            .map(|number| if number < 4 { Look } else { Change })
-            .map(|errand| (errand, Box::pin(places.at(&busy, "u", errand))))
-            .collect();
-        for (_, place) in &mut waiting {
-            assert!(place.now_or_never().is_none());
-        }
-        let mut order = Vec::new();
-        let mut inside = Vec::new();
-        for place in taken {
-            drop(place);
-            let next = waiting.iter_mut().enumerate().find_map(|(at, (_, place))| Some((at, place.now_or_never()?)));
-            if let Some((at, place)) = next {
-                order.push(waiting.remove(at).0);
-                inside.push(place);
+    /// A cluster at which somebody is at work.
+    struct Scene {
+        places: Places,
+        calls: mpsc::UnboundedReceiver<Who>,
+        at_work: VecDeque<Place>,
+    }
+
+    impl Scene {
+        /// So many places are taken for this errand, and nobody waits.
+        fn of(taken: usize, errand: Errand) -> Self {
+            let places = Places::default();
+            let calls = places.called();
+            let mut scene = Self { places, calls, at_work: VecDeque::new() };
+            for number in 0..taken {
+                let place = scene.ask(&format!("first-{number}"), errand);
+                scene.at_work.push_back(place.expect("there is room"));
             }
+            scene
         }
-        let row = [[Change; IN_A_ROW].as_slice(), &[Look]].concat();
-        assert_eq!(order, [row.as_slice(), &row, &[Change; 4], &[Look; 2]].concat());
+
+        fn ask(&self, uid: &str, errand: Errand) -> Option<Place> {
+            self.places.ask(&cluster("busy"), &who(uid), errand)
+        }
+
+        fn waits(&self, uid: &str, errand: Errand) {
+            assert!(self.ask(uid, errand).is_none(), "{uid} has a place");
+        }
+
+        /// Whoever came first leaves; who is called thereupon, if anybody is.
+        fn one_leaves(&mut self) -> Option<String> {
+            drop(self.at_work.pop_front());
+            self.call()
+        }
+
+        fn call(&mut self) -> Option<String> {
+            self.calls.try_recv().ok().map(|who| who.uid)
+        }
     }
 
-    #[tokio::test]
-    async fn a_look_that_has_become_a_change_waits_as_one() {
-        let places = Places::default();
-        let busy = cluster("busy");
-        let taken = join_all((0..PER_CLUSTER).map(|_| places.at(&busy, "u", Change))).await;
-        let mut looks: Vec<_> = ["a", "b"].map(|uid| Box::pin(places.at(&busy, uid, Look))).into();
-        let mut change = Box::pin(places.at(&busy, "c", Change));
-        assert!(looks.iter_mut().all(|look| look.now_or_never().is_none()) && (&mut change).now_or_never().is_none());
-        places.hurry(&busy, "b");
-        places.hurry(&busy, "nobody");
-        places.hurry(&cluster("elsewhere"), "a");
-        let mut taken = taken.into_iter();
-        drop(taken.next());
-        let first = change.now_or_never().flatten();
-        drop(taken.next());
-        let second = looks[1].as_mut().now_or_never().flatten();
-        assert!(first.is_some() && second.is_some() && looks[0].as_mut().now_or_never().is_none());
+    #[test]
+    fn a_cluster_whose_places_are_taken_holds_up_no_other() {
+        let mut scene = Scene::of(PER_CLUSTER, Change);
+        scene.waits("a", Change);
+        scene.waits("b", Change);
+        assert!(scene.places.ask(&cluster("quick"), &who("c"), Change).is_some());
+        // Who came first is called first, and nobody takes his place meanwhile.
+        assert_eq!(scene.one_leaves(), Some("a".to_owned()));
+        scene.waits("b", Change);
+        let place = scene.ask("a", Change);
+        assert!(place.is_some() && scene.call().is_none());
+        drop(place);
+        assert_eq!(scene.call(), Some("b".to_owned()));
     }
 
-    #[tokio::test]
-    async fn looks_leave_room_for_changes() {
-        let places = Places::default();
-        let busy = cluster("busy");
-        let mut looking = join_all((0..LOOKS).map(|_| places.at(&busy, "u", Look))).await;
-        let mut next = Box::pin(places.at(&busy, "u", Look));
-        assert!((&mut next).now_or_never().is_none());
-        assert!(places.at(&busy, "u", Change).now_or_never().flatten().is_some());
-        looking.pop();
-        assert!(next.now_or_never().flatten().is_some());
+    #[test]
+    fn who_waits_already_waits_once() {
+        let mut scene = Scene::of(PER_CLUSTER, Change);
+        for _ in 0..3 {
+            scene.waits("a", Change);
+            scene.waits("b", Look);
+            // It was to be changed a moment ago.
+            scene.waits("a", Look);
+        }
+        let called: Vec<_> = (0..PER_CLUSTER).filter_map(|_| scene.one_leaves()).collect();
+        assert_eq!(called, ["a", "b"]);
     }
 
-    #[tokio::test]
-    async fn who_stops_waiting_takes_no_place() {
-        let places = Places::default();
-        let slow = cluster("slow");
-        let mut taken = join_all((0..PER_CLUSTER).map(|_| places.at(&slow, "u", Change))).await;
-        let mut gone = Box::pin(places.at(&slow, "u", Change));
-        let mut let_in = Box::pin(places.at(&slow, "u", Change));
-        assert!((&mut gone).now_or_never().is_none() && (&mut let_in).now_or_never().is_none());
-        drop(gone);
-        taken.pop();
-        // He is let in, and leaves before he has noticed.
-        drop(let_in);
-        assert!(places.at(&slow, "u", Look).now_or_never().flatten().is_some());
+    #[test]
+    fn changes_go_before_looks_but_not_for_ever() {
+        let mut scene = Scene::of(PER_CLUSTER, Change);
+        (0..4).for_each(|number| scene.waits(&format!("look-{number}"), Look));
+        (0..20).for_each(|number| scene.waits(&format!("change-{number}"), Change));
+        let called: Vec<_> = (0..PER_CLUSTER).filter_map(|_| scene.one_leaves()).collect();
+        let changes = |numbers: std::ops::Range<usize>| numbers.map(|number| format!("change-{number}"));
+        let expected: Vec<_> = changes(0..IN_A_ROW)
+            .chain(["look-0".to_owned()])
+            .chain(changes(IN_A_ROW..20))
+            .chain(["look-1".to_owned()])
+            .collect();
+        assert_eq!(called, expected, "more looks have to wait until those are over");
+        drop(scene.ask("look-0", Look));
+        assert_eq!(scene.call(), Some("look-2".to_owned()));
     }
 
-    #[tokio::test]
-    async fn whoever_waits_leaves_when_the_plane_shuts_down() {
-        let places = Places::default();
-        let slow = cluster("slow");
-        let taken = join_all((0..PER_CLUSTER).map(|_| places.at(&slow, "u", Change))).await;
-        let mut waits = Box::pin(places.at(&slow, "u", Look));
-        assert!((&mut waits).now_or_never().is_none());
-        places.close();
-        assert!(waits.await.is_none() && places.at(&cluster("quick"), "u", Change).await.is_none());
-        assert!(taken.iter().all(Option::is_some), "whoever is at work goes on");
+    #[test]
+    fn looks_leave_room_for_changes() {
+        let mut scene = Scene::of(LOOKS, Look);
+        scene.waits("look", Look);
+        let change = scene.ask("change", Change);
+        assert!(change.is_some());
+        // While the cluster is changed there are fewer of them.
+        let called: Vec<_> = (0..LOOKS).filter_map(|_| scene.one_leaves()).collect();
+        assert_eq!((called.as_slice(), scene.at_work.len()), (["look".to_owned()].as_slice(), 0));
+        let looks = [scene.ask("look", Look), scene.ask("look-1", Look)];
+        assert!(looks.iter().all(Option::is_some));
+        (2..4).for_each(|number| scene.waits(&format!("look-{number}"), Look));
+        drop(change);
+        assert_eq!([scene.call(), scene.call()], ["look-2", "look-3"].map(|uid| Some(uid.to_owned())));
     }
 
-    #[tokio::test]
-    async fn a_cluster_that_nobody_works_on_is_forgotten() {
-        let places = Places::default();
-        drop(places.at(&cluster("gone"), "u", Change).await);
-        let _place = places.at(&cluster("here"), "u", Change).await;
-        assert_eq!(lock(&places.0).clusters.keys().cloned().collect::<Vec<_>>(), [cluster("here")]);
+    #[test]
+    fn a_look_that_has_become_a_change_waits_as_one() {
+        let mut scene = Scene::of(PER_CLUSTER, Change);
+        ["a", "b", "c"].iter().for_each(|uid| scene.waits(uid, Look));
+        scene.waits("d", Change);
+        scene.waits("b", Change);
+        let called: Vec<_> = (0..4).filter_map(|_| scene.one_leaves()).collect();
+        assert_eq!(called, ["d", "b", "a", "c"]);
+    }
+
+    #[test]
+    fn whoever_is_gone_neither_waits_nor_keeps_a_place() {
+        let mut scene = Scene::of(PER_CLUSTER, Change);
+        ["a", "b", "c"].iter().for_each(|uid| scene.waits(uid, Change));
+        scene.places.forget("b");
+        scene.places.forget("nobody");
+        assert_eq!(scene.one_leaves(), Some("a".to_owned()));
+        scene.places.forget("a");
+        assert_eq!(scene.call(), Some("c".to_owned()));
+        scene.at_work.clear();
+        drop(scene.ask("c", Change));
+        assert!(scene.call().is_none() && scene.places.lines.lock().is_empty(), "and the cluster is forgotten");
     }
 }

@@ -18,7 +18,7 @@ use super::{
     finalizers,
     metrics::Outcome,
     outcome::{Halt, HaltKind, Ready},
-    places::Errand,
+    places::{Errand, Who},
     spec_changes::{self, Audited},
     unreadable,
 };
@@ -70,10 +70,6 @@ pub trait Reconcile:
     fn is_due(&self, _status: Option<&Self::Status>) -> bool {
         true
     }
-    /// What the watch has seen of the object last; only of kinds that may have to wait for a place.
-    fn latest(_context: &Context, _namespace: &str, _name: &str) -> Option<Arc<DeserializeGuard<Self>>> {
-        None
-    }
     /// What the journal tells of its spec; nothing where that is not for users to change.
     fn audited(&self) -> Option<Audited> {
         None
@@ -109,25 +105,23 @@ pub async fn drive<K: Reconcile>(
     object: Arc<DeserializeGuard<K>>,
     context: Arc<Context>,
 ) -> Result<Action, Infallible> {
-    let working_with = object.0.as_ref().ok().and_then(|object| Some((object.works_with()?, errand(object, &context))));
-    let (object, _place) = match working_with {
-        None => (object, None),
-        Some((cluster, errand)) => {
-            let place = context.places.at(&cluster, &object.uid().unwrap_or_default(), errand).await;
-            // Meanwhile it may have become another, or have gone.
-            let latest = K::latest(&context, &object.namespace().unwrap_or_default(), &object.name_any());
-            match (latest, place) {
-                (Some(latest), Some(place)) => (latest, Some(place)),
-                _ => return Ok(Action::await_change()),
-            }
+    let _place = match object.0.as_ref().ok().and_then(|object| Some((object.works_with()?, object))) {
+        Some((cluster, object)) => match context.places.ask(&cluster, &Who::of(object), errand(object, &context)) {
+            Some(place) => Some(place),
+            // It is called.
+            None => return Ok(Action::await_change()),
+        },
+        None => {
+            // It may have waited while it could be read.
+            context.places.forget(&object.uid().unwrap_or_default());
+            None
         }
     };
     let started = Instant::now();
     let (outcome, action) = match &object.0 {
         Err(invalid) => (Outcome::Undecodable, unreadable::skip::<K>(invalid, &object, &context).await),
         Ok(object) => {
-            // On the heap: thousands may wait for a place, and need little until they have one.
-            let settled = Box::pin(settle(object, &context));
+            let settled = settle(object, &context);
             // Beside it: a namespace's changes are recorded one after the other, and that holds up the work itself not at all,
             // and whoever comes after it for a bounded time.
             let (unrecorded, (outcome, again)) = tokio::join!(spec_changes::observe(object, &context), settled);
@@ -136,15 +130,6 @@ pub async fn drive<K: Reconcile>(
     };
     context.metrics.reconciled(K::KIND, outcome, started.elapsed());
     Ok(action)
-}
-
-/// The watch has seen an object: if it waits to be looked at, it may have to be worked on by now.
-pub fn seen<K: Reconcile>(object: &K, context: &Context) {
-    if let Some(cluster) = object.works_with()
-        && errand(object, context) == Errand::Change
-    {
-        context.places.hurry(&cluster, &object.uid().unwrap_or_default());
-    }
 }
 
 /// What a place is wanted for, as far as the object tells.

@@ -27,7 +27,7 @@ use super::{
     caches::Listed,
     context::Context,
     import::import,
-    reconcile::{Reconcile, drive, seen},
+    reconcile::{Reconcile, drive},
 };
 use crate::{
     api::{Delivery, EnvironmentOverlay, EphemeralCluster, HelmChart, ImageUpload},
@@ -132,7 +132,9 @@ pub async fn run(
         );
 
     let (of_cluster, of_namespace, of_secret) = (deliveries.clone(), deliveries.clone(), deliveries.clone());
+    let called = clusters::called(context.clone(), deliveries.clone());
     let delivery_controller = Controller::for_stream(delivery_changes, deliveries)
+        .reconcile_on(called)
         .reconcile_on(clusters::observed(context.clone()))
         .reconcile_on(
             clusters::significant(clusters_for_deliveries)
@@ -153,16 +155,10 @@ pub async fn run(
         apart(until(cluster_controller, context.clone(), shutdown.clone())),
         apart(until(delivery_controller, context.clone(), shutdown.clone())),
     );
-    let closing = async {
-        shutdown.cancelled().await;
-        context.places.close();
-        future::pending::<()>().await;
-    };
     tokio::select! {
         _ = future::join(reconcilers, importing) => {}
         () = watching_secrets => {}
         () = listed => {}
-        () = closing => {}
     }
 }
 
@@ -205,18 +201,14 @@ fn watched<K: Reconcile>(
 ) -> (Store<Guarded<K>>, impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + use<K>) {
     let work = predicates::generation.combine(predicates::finalizers).combine(predicates::annotations);
     let mut ringer = Ringer::new(told, store.clone());
-    let seeing = context.clone();
-    let changes = events::<K>(context)
+    let context = context.clone();
+    let changes = events::<K>(&context)
         .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
         .inspect_ok(move |event| {
             listed.hear(event);
-            for told in ringer.hear(event) {
-                match &told.object.0 {
-                    _ if told.gone => seeing.forget(&told.object.uid().unwrap_or_default()),
-                    Ok(object) => seen(object, &seeing),
-                    Err(_) => {}
-                }
+            for told in ringer.hear(event).into_iter().filter(|told| told.gone) {
+                context.forget(&told.object.uid().unwrap_or_default());
             }
         })
         .applied_objects()

@@ -13,14 +13,10 @@ mod pull_secret;
 mod retire;
 mod verdict;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
-use kube::{
-    ResourceExt,
-    core::DeserializeGuard,
-    runtime::{events::EventType, reflector::ObjectRef},
-};
+use kube::{ResourceExt, runtime::events::EventType};
 
 use self::{
     cluster::Target,
@@ -65,10 +61,6 @@ impl Reconcile for Delivery {
         // What was given up is to go, and anything else to come. Secrets and variables that changed come with a look.
         let given_up = status.rolled_back.as_ref().is_some_and(|rolled_back| is_wanted(rolled_back.artifact));
         has_it == given_up || status.attempted.is_some() || asked_again(self, status)
-    }
-
-    fn latest(context: &Context, namespace: &str, name: &str) -> Option<Arc<DeserializeGuard<Self>>> {
-        context.caches.deliveries.store().get(&ObjectRef::new(name).within(namespace))
     }
 
     fn suspended(&self) -> bool {

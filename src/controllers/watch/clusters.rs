@@ -19,6 +19,7 @@ use kube::{
         watcher::{self, watcher},
     },
 };
+use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{
     Guarded, everything,
@@ -105,6 +106,22 @@ pub fn observed(context: Arc<Context>) -> impl Stream<Item = ObjectRef<Guarded<D
     stream::unfold(context, |context| async move {
         let delivery = context.fleet.woken().await?;
         Some((ObjectRef::new(&delivery.name).within(&delivery.namespace), context))
+    })
+}
+
+/// Deliveries for which a place at their cluster is kept. For those that went meanwhile none is.
+pub fn called(
+    context: Arc<Context>,
+    store: Store<Guarded<Delivery>>,
+) -> impl Stream<Item = ObjectRef<Guarded<Delivery>>> + Send {
+    let called = UnboundedReceiverStream::new(context.places.called());
+    called.filter_map(move |who| {
+        let delivery = ObjectRef::new(&who.name).within(&who.namespace);
+        let is_there = store.get(&delivery).is_some_and(|found| found.uid().as_ref() == Some(&who.uid));
+        if !is_there {
+            context.places.forget(&who.uid);
+        }
+        future::ready(is_there.then_some(delivery))
     })
 }
 
