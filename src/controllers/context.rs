@@ -8,7 +8,9 @@ use std::{
 
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{ApiResource, DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, Preconditions},
+    api::{
+        ApiResource, DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions,
+    },
     core::{DeserializeGuard, NamespaceResourceScope},
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
@@ -21,7 +23,7 @@ use super::{
     patience::Patience, places::Places, refusals::Refusals, spec_changes::Recorded, written::Written,
 };
 use crate::{
-    api::{FIELD_MANAGER, annotation},
+    api::{FIELD_MANAGER, annotation, reason},
     chart_store::{ChartStore, SpecText},
     cluster_plane::Fleet,
     failpoint,
@@ -54,6 +56,15 @@ pub struct Installation {
     pub chart_history: usize,
     /// What an image may make the plane read.
     pub limits: Limits,
+}
+
+/// What came of making an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// It was made.
+    Now,
+    /// There was one of its name already.
+    Before,
 }
 
 /// What every reconciler works with.
@@ -167,6 +178,42 @@ impl Context {
         Ok(applied)
     }
 
+    /// Makes an object, unless there is one of its name.
+    pub async fn create<K>(&self, object: &K) -> Result<Made, Halt>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Serialize + DeserializeOwned + Debug,
+    {
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        match self.api::<K>(&object.namespace().unwrap_or_default()).create(&params, object).await {
+            Ok(_) => {
+                failpoint::after_write("create object");
+                Ok(Made::Now)
+            }
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Made::Before),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sets the spec of this very object, and nothing else of it. Not of one that took its place.
+    pub async fn set_spec<K>(&self, meta: &ObjectMeta, spec: &impl Serialize) -> Result<(), Halt>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    {
+        let api = self.api::<K>(meta.namespace.as_deref().unwrap_or_default());
+        let patch = Patch::Json::<()>(setting(meta.uid.as_deref(), "/spec", &json!(spec)));
+        match api.patch_metadata(meta.name.as_deref().unwrap_or_default(), &by_the_plane(), &patch).await {
+            Ok(_) => {
+                failpoint::after_write("set spec");
+                Ok(())
+            }
+            // What the patch expects is not so: it is another object by now.
+            Err(kube::Error::Api(status)) if status.is_invalid() => {
+                Err(Halt::retry(reason::PROGRESSING, status.message))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Applies a status: of this very object, not of a later one of the same name.
     pub async fn apply_status<K>(&self, object: &K, status: &impl Serialize) -> Result<(), kube::Error>
     where
@@ -264,18 +311,21 @@ pub async fn set_status<K>(api: &Api<K>, meta: &ObjectMeta, status: &Value) -> R
 where
     K: Clone + DeserializeOwned + Debug,
 {
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let patch = Patch::Json::<()>(status_patch(meta.uid.as_deref(), status));
-    let written = api.patch_status(meta.name.as_deref().unwrap_or_default(), &params, &patch).await?;
+    let patch = Patch::Json::<()>(setting(meta.uid.as_deref(), "/status", status));
+    let written = api.patch_status(meta.name.as_deref().unwrap_or_default(), &by_the_plane(), &patch).await?;
     failpoint::after_write("apply status");
     Ok(written)
 }
 
-/// A JSON Patch (RFC 6902) that fails on any object but the one with this UID.
-fn status_patch(uid: Option<&str>, status: &Value) -> json_patch::Patch {
+fn by_the_plane() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// A JSON Patch (RFC 6902) that sets a part of the object with this UID, and fails on any other.
+fn setting(uid: Option<&str>, part: &str, value: &Value) -> json_patch::Patch {
     let operations = json!([
         {"op": "test", "path": "/metadata/uid", "value": uid},
-        {"op": "add", "path": "/status", "value": status},
+        {"op": "add", "path": part, "value": value},
     ]);
     serde_json::from_value(operations).expect("these are operations of a JSON Patch")
 }
@@ -303,7 +353,7 @@ mod tests {
 
     #[test]
     fn a_status_is_for_one_object_only() {
-        let patch = status_patch(Some("u"), &json!({"conditions": []}));
+        let patch = setting(Some("u"), "/status", &json!({"conditions": []}));
         let mut object = json!({"metadata": {"uid": "u"}});
         json_patch::patch(&mut object, &patch).unwrap();
         assert_eq!(object["status"], json!({"conditions": []}));

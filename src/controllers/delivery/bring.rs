@@ -147,7 +147,7 @@ async fn plan<'a>(
     let objects = manifests::read(context, request, target, wanted, inputs).await?;
     let turn = target.cluster.turn().await;
     let namespace = &request.object.spec.target_namespace;
-    let plan = Plan::make(&target.cluster, &request.ownership, objects, namespace, &named.ids()).await?;
+    let plan = Plan::make(&target.cluster, &request.ownership, objects, namespace, &named.applied()).await?;
     Ok((turn, plan))
 }
 
@@ -183,7 +183,7 @@ pub async fn again(
     let before = inventory(context, status).await?;
     let _turn = target.cluster.turn().await;
     // What others made under the name of what is missing is not taken from them.
-    let known = before.ids().difference(ids).cloned().collect();
+    let known = before.applied().difference(ids).cloned().collect();
     let plan = Plan::make(&target.cluster, &request.ownership, objects, &spec.target_namespace, &known).await?;
     let plan = plan.only(ids);
     // The namespace may have gone with all that was in it.

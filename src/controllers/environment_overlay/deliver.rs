@@ -7,17 +7,16 @@ use std::{
 
 use jiff::Timestamp;
 use kube::{ResourceExt, api::ListParams, core::DeserializeGuard};
-use serde_json::json;
 
 use crate::{
     api::{
         ClusterCounts, ConditionStatus, DeletionPolicy, Delivery, DeliveryMode, DeliverySpec, EnvironmentOverlay,
-        EphemeralCluster, FINALIZER, GROUP, LabelSelector, OverlayArtifact, VERSION, condition_type, delivery_ends,
-        delivery_name, label, reason,
+        EphemeralCluster, FINALIZER, LabelSelector, OverlayArtifact, condition_type, delivery_ends, delivery_name,
+        label, reason,
     },
     controllers::{
         conditions::find_true,
-        context::Context,
+        context::{Context, Made},
         ephemeral_cluster::{EphemeralClusterExt, admission},
         outcome::{Halt, Observation},
     },
@@ -78,8 +77,10 @@ pub async fn deliver(
         // One that is ending comes back once it is gone, which wakes the overlay.
         let leaves =
             current.is_some_and(|it| it.metadata.deletion_timestamp.is_some() || it.spec.cluster != wanted.cluster);
-        if !stands && !leaves {
-            apply(context, &namespace, name, current, wanted).await?;
+        match current {
+            _ if stands || leaves => {}
+            Some(current) => context.set_spec::<Delivery>(&current.metadata, wanted).await?,
+            None => make(context, &namespace, name, wanted).await?,
         }
     }
     let unidentified = match object.spec.delivery.mode {
@@ -182,31 +183,24 @@ fn spec(
     })
 }
 
-/// Makes a delivery, or changes the current one; should that be gone by now, it is not made anew as it was to be changed.
-async fn apply(
-    context: &Context,
-    namespace: &str,
-    name: &str,
-    current: Option<&Delivery>,
-    spec: &DeliverySpec,
-) -> Result<(), Halt> {
-    let mut delivery = json!({
-        "apiVersion": format!("{GROUP}/{VERSION}"),
-        "kind": "Delivery",
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "labels": {label::APPLICATION: spec.application},
-            // It is held from the beginning: putting the finalizer on later would be a write more for each.
-            "finalizers": [FINALIZER],
-        },
-        "spec": spec,
-    });
-    if let Some(current) = current {
-        delivery["metadata"]["uid"] = json!(current.uid());
+/// Makes a delivery.
+async fn make(context: &Context, namespace: &str, name: &str, spec: &DeliverySpec) -> Result<(), Halt> {
+    let mut delivery = Delivery::new(name, spec.clone());
+    delivery.metadata.namespace = Some(namespace.to_owned());
+    delivery.metadata.labels = Some(BTreeMap::from([(label::APPLICATION.to_owned(), spec.application.clone())]));
+    // It is held from the beginning: putting the finalizer on later would be a write more for each.
+    delivery.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
+    if context.create(&delivery).await? == Made::Now {
+        return Ok(());
     }
-    context.apply::<Delivery>(namespace, name, &delivery).await?;
-    Ok(())
+    // The watch has not seen it yet, or it cannot be read as it is.
+    match context.api::<Delivery>(namespace).get_metadata_opt(name).await? {
+        Some(there) if there.metadata.deletion_timestamp.is_none() => {
+            context.set_spec::<Delivery>(&there.metadata, spec).await
+        }
+        // Once it is gone, the overlay is woken.
+        _ => Ok(()),
+    }
 }
 
 /// Ends a delivery as the overlay says now. What others are to take over stays for them.
@@ -220,7 +214,7 @@ async fn end(context: &Context, object: &EnvironmentOverlay, delivery: &Delivery
     };
     if delivery.spec.deletion_policy != policy {
         let spec = DeliverySpec { deletion_policy: policy, ..delivery.spec.clone() };
-        apply(context, &delivery.namespace().unwrap_or_default(), &delivery.name_any(), Some(delivery), &spec).await?;
+        context.set_spec::<Delivery>(&delivery.metadata, &spec).await?;
     }
     context.delete(delivery).await
 }
@@ -266,6 +260,8 @@ const NAMED: usize = 5;
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn cluster(labels: serde_json::Value) -> EphemeralCluster {
