@@ -2,7 +2,8 @@
 //!
 //! Everything that can be found out is found out before anything is changed: kinds that the cluster does not know,
 //! objects that belong to somebody else. Then stage by stage in Helm's order, by server-side apply, which changes nothing
-//! where nothing is to be changed.
+//! where nothing is to be changed. What was not there when that was found out is applied so that it is refused where it
+//! is by then.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -42,6 +43,10 @@ use crate::{
 const REQUEST: Duration = Duration::from_secs(30);
 /// How long a CustomResourceDefinition may take to be served, and an object to be gone that is made anew.
 const SETTLES_WITHIN: Duration = Duration::from_secs(30);
+/// A version that no object has: the first change that a store counts is none of an object's. An apply that names it is
+/// refused where the object is there, and makes it where it is not (Kubernetes API conventions, "Concurrency Control and
+/// Consistency").
+const NONE_YET: &str = "1";
 /// Requests of one delivery at a time.
 pub(super) const AT_ONCE: usize = 8;
 
@@ -51,6 +56,7 @@ pub type Applied = BTreeMap<ObjectId, Held>;
 /// Objects that are known to be appliable as far as that can be known.
 #[derive(Debug)]
 pub struct Plan {
+    ownership: Ownership,
     stages: Vec<order::Stage<Planned>>,
 }
 
@@ -61,6 +67,8 @@ struct Planned {
     object: DynamicObject,
     /// None where its kind comes with this very delivery.
     api: Option<Api<DynamicObject>>,
+    /// Whether there was none of it when that was looked at.
+    is_new: bool,
 }
 
 impl Plan {
@@ -102,13 +110,15 @@ impl Plan {
             }
             object.metadata.namespace = (!id.namespace.is_empty()).then(|| id.namespace.clone());
             ownership.mark(&mut object);
-            planned.push(Planned { api: resource.map(|resource| cluster.objects(&resource, &id)), id, gvk, object });
+            let is_new = !known.contains(&id);
+            let api = resource.map(|resource| cluster.objects(&resource, &id));
+            planned.push(Planned { id, gvk, object, api, is_new });
         }
         if !unknown.is_empty() {
             return Err(ApplyFailure::of_unknown_kinds(&unknown));
         }
-        check_owners(ownership, &planned, known).await?;
-        Ok(Self { stages: order::install(planned, |planned| &planned.id) })
+        check_owners(cluster, ownership, &mut planned).await?;
+        Ok(Self { ownership: ownership.clone(), stages: order::install(planned, |planned| &planned.id) })
     }
 
     /// What there will be.
@@ -133,7 +143,7 @@ impl Plan {
         for stage in self.stages {
             let definitions = stage.objects.iter().map(|planned| &planned.id).filter(|id| order::is_definition(id));
             let definitions: Vec<_> = definitions.cloned().collect();
-            let changes = stage.objects.into_iter().map(|planned| apply(cluster, planned, force));
+            let changes = stage.objects.into_iter().map(|planned| apply(cluster, &self.ownership, planned, force));
             applied.extend(stream::iter(changes).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?);
             for definition in definitions {
                 await_established(cluster, &definition).await?;
@@ -178,40 +188,52 @@ pub async fn provide_namespace(cluster: &Cluster, name: &str) -> Result<(), Appl
 }
 
 /// Nothing that is there already may be somebody else's.
-async fn check_owners(
-    ownership: &Ownership,
-    planned: &[Planned],
-    known: &BTreeSet<ObjectId>,
-) -> Result<(), ApplyFailure> {
-    let mut checks = Vec::new();
-    for planned in planned {
-        if !known.contains(&planned.id) {
-            checks.push(check_owner(ownership, planned));
-        }
-    }
+async fn check_owners(cluster: &Cluster, ownership: &Ownership, planned: &mut [Planned]) -> Result<(), ApplyFailure> {
+    let checks: Vec<_> = planned.iter_mut().filter(|it| it.is_new).map(|it| look_for(cluster, ownership, it)).collect();
     stream::iter(checks).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
     Ok(())
 }
 
-async fn check_owner(ownership: &Ownership, planned: &Planned) -> Result<(), ApplyFailure> {
+/// Looks for an object where something tells that it may be there.
+async fn look_for(cluster: &Cluster, ownership: &Ownership, planned: &mut Planned) -> Result<(), ApplyFailure> {
     // What is of a kind that is not there cannot be there either.
     let Some(api) = &planned.api else { return Ok(()) };
-    let Some(there) = bounded(&planned.id, api.get_metadata_opt(&planned.id.name)).await? else { return Ok(()) };
+    let id = &planned.id;
+    if cluster.observed().object(id).is_some()
+        || bounded(id, cluster.strangers().may_have(id, api, ownership.plane())).await?
+    {
+        planned.is_new = !is_ours(ownership, api, id).await?;
+    }
+    Ok(())
+}
+
+/// Whether an object is there and the delivery's; that it is somebody else's is a failure.
+async fn is_ours(ownership: &Ownership, api: &Api<DynamicObject>, id: &ObjectId) -> Result<bool, ApplyFailure> {
+    let Some(there) = bounded(id, api.get_metadata_opt(&id.name)).await? else { return Ok(false) };
     match ownership.of(&there.metadata) {
-        Owner::Ours => Ok(()),
-        Owner::OtherDelivery(other) => Err(ApplyFailure::claimed(&planned.id, &other)),
-        Owner::Foreign(managers) => Err(ApplyFailure::foreign(&planned.id, &managers)),
+        Owner::Ours => Ok(true),
+        Owner::OtherDelivery(other) => Err(ApplyFailure::claimed(id, &other)),
+        Owner::Foreign(managers) => Err(ApplyFailure::foreign(id, &managers)),
     }
 }
 
-async fn apply(cluster: &Cluster, planned: Planned, force: bool) -> Result<(ObjectId, Held), ApplyFailure> {
-    let Planned { id, gvk, object, api } = planned;
+async fn apply(
+    cluster: &Cluster,
+    ownership: &Ownership,
+    planned: Planned,
+    force: bool,
+) -> Result<(ObjectId, Held), ApplyFailure> {
+    let Planned { id, gvk, object, api, is_new } = planned;
     let api = match api {
         Some(api) => api,
         None => cluster
             .objects(&cluster.kind(&gvk).await.map_err(|error| ApplyFailure::of_object(&error, &id))?.resource, &id),
     };
-    let result = match patch(&api, &id, &object).await {
+    let result = match is_new {
+        true => make(&api, ownership, &id, &object).await,
+        false => patch(&api, &id, &object).await,
+    };
+    let result = match result {
         Err(failure) if failure.kind == FailureKind::ImmutableField && force && !prune::holds_data(&id) => {
             remove(&api, &id).await?;
             patch(&api, &id, &object).await
@@ -221,6 +243,25 @@ async fn apply(cluster: &Cluster, planned: Planned, force: bool) -> Result<(Obje
     let there = result?;
     cluster.observed().applied(id.clone(), &gvk, &there);
     Ok((id, Held { version: gvk.version, fingerprint: fingerprint(&there.metadata) }))
+}
+
+/// Applies an object that is not there as far as is known. One that is there after all is changed only if it is ours: what
+/// a plane that was killed has left.
+async fn make(
+    api: &Api<DynamicObject>,
+    ownership: &Ownership,
+    id: &ObjectId,
+    object: &DynamicObject,
+) -> Result<DynamicObject, ApplyFailure> {
+    let mut first = object.clone();
+    first.metadata.resource_version = Some(NONE_YET.to_owned());
+    match patch(api, id, &first).await {
+        Err(failure) if failure.kind == FailureKind::ObjectChanged => {
+            is_ours(ownership, api, id).await?;
+            patch(api, id, object).await
+        }
+        result => result,
+    }
 }
 
 async fn patch(api: &Api<DynamicObject>, id: &ObjectId, object: &DynamicObject) -> Result<DynamicObject, ApplyFailure> {

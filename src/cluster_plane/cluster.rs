@@ -25,6 +25,7 @@ use super::{
     ownership::DeliveryKey,
     provisions::Provisions,
     remote_error::{self, ApplyFailure, FailureKind},
+    strangers::Strangers,
     watch::Watches,
 };
 use crate::{digest::Digest, release::ClusterRef};
@@ -52,6 +53,7 @@ pub struct Cluster {
     credentials: RwLock<()>,
     provisions: Provisions,
     pulled_with: Provisions,
+    strangers: Strangers,
 }
 
 impl fmt::Debug for Cluster {
@@ -129,6 +131,7 @@ impl Cluster {
             credentials: RwLock::default(),
             provisions: Provisions::default(),
             pulled_with: Provisions::believed_for(SETTLED),
+            strangers: Strangers::default(),
         }
     }
 
@@ -240,6 +243,11 @@ impl Cluster {
     pub fn forget_provisions(&self) {
         self.provisions.forget();
         self.pulled_with.forget();
+    }
+
+    /// What others have there.
+    pub(super) fn strangers(&self) -> &Strangers {
+        &self.strangers
     }
 
     /// A turn at changing it.

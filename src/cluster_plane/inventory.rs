@@ -74,6 +74,11 @@ impl Inventory {
         self.objects.keys().cloned().collect()
     }
 
+    /// Those that were applied, and are not only about to be.
+    pub fn applied(&self) -> BTreeSet<ObjectId> {
+        self.objects.iter().filter(|(_, held)| held.fingerprint.is_some()).map(|(id, _)| id.clone()).collect()
+    }
+
     /// The objects and what is known of each.
     pub fn objects(&self) -> &BTreeMap<ObjectId, Held> {
         &self.objects
@@ -155,6 +160,7 @@ mod tests {
         let during = before.with(inventory(&[("a", None), ("c", None)]).objects);
         assert_eq!(during, inventory(&[("a", Some("of a")), ("b", None), ("c", None)]));
         assert_eq!(before.with(before.objects.clone()), before);
+        assert_eq!(during.applied(), BTreeSet::from([id("a")]), "the others may be somebody's by now");
     }
 
     #[test]

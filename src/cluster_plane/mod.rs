@@ -22,6 +22,7 @@ pub mod provisions;
 pub mod prune;
 pub mod remote_error;
 pub mod remove;
+mod strangers;
 pub mod variables;
 mod watch;
 pub mod yaml;

@@ -57,6 +57,11 @@ impl Ownership {
         Self { plane: plane.to_owned(), delivery }
     }
 
+    /// The plane.
+    pub fn plane(&self) -> &str {
+        &self.plane
+    }
+
     /// The delivery.
     pub fn delivery(&self) -> &DeliveryKey {
         &self.delivery

@@ -1,6 +1,6 @@
 //! What is delivered to a cluster: brought, changed, put right, refused, and taken away.
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
@@ -133,6 +133,49 @@ async fn what_is_somebody_elses_is_left_alone() {
         let message = fleet.plane.until_stalled::<Delivery>(&fleet.delivery("cart", "here"), reason::NOT_OWNED).await;
         assert!(message.contains(&format!("{namespace}/{}", fleet.delivery("shop", "here"))), "{message}");
         assert_eq!(fleet.value("shared").await.as_deref(), Some("1"));
+    })
+    .await;
+}
+
+/// What others have is asked for once in a moment; what they make in between is found when it would be changed.
+#[tokio::test]
+async fn what_others_made_a_moment_ago_is_left_alone() {
+    with_namespace(|client, namespace| async move {
+        let fleet = Fleet::of(client, &namespace).await;
+        fleet.overlay("first", &[&config_map("first", "1")], json!({})).await;
+        fleet.until_delivered("first").await;
+        let theirs: ConfigMap =
+            serde_json::from_value(json!({"metadata": {"name": "theirs"}, "data": {"a": "theirs"}})).unwrap();
+        fleet.config_maps().create(&PostParams::default(), &theirs).await.unwrap();
+        fleet.overlay("web", &[&config_map("theirs", "2")], json!({})).await;
+        let name = fleet.delivery("web", "here");
+        let message = fleet.plane.until_stalled::<Delivery>(&name, reason::NOT_OWNED).await;
+        assert!(message.contains("ConfigMap theirs"), "{message}");
+        assert_eq!(fleet.value("theirs").await.as_deref(), Some("theirs"));
+        fleet.config_maps().delete("theirs", &DeleteParams::default()).await.unwrap();
+        fleet.until_delivered("web").await;
+        assert_eq!(fleet.value("theirs").await.as_deref(), Some("2"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_others_made_since_a_delivery_broke_off_is_left_alone() {
+    with_namespace(|client, namespace| async move {
+        let fleet = Fleet::of(client.clone(), &namespace).await;
+        let service = |port: i32| json!({"metadata": {"name": "later"}, "spec": {"ports": [{"port": port}]}});
+        let later = "apiVersion: v1\nkind: Service\nmetadata: {name: later}\nspec: {ports: [{port: 80}]}\n";
+        let invalid = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: first}\ndata: {\"no key\": \"\"}\n";
+        fleet.overlay("web", &[invalid, later], json!({})).await;
+        let name = fleet.delivery("web", "here");
+        fleet.plane.until_stalled::<Delivery>(&name, "ObjectInvalid").await;
+        let services: kube::Api<Service> = kube::Api::namespaced(client, &namespace);
+        services.create(&PostParams::default(), &serde_json::from_value(service(81)).unwrap()).await.unwrap();
+        fleet.overlay("web", &[&config_map("first", "1"), later], json!({})).await;
+        let message = fleet.plane.until_stalled::<Delivery>(&name, reason::NOT_OWNED).await;
+        assert!(message.contains("Service later"), "{message}");
+        let port = services.get("later").await.unwrap().spec.unwrap().ports.unwrap()[0].port;
+        assert_eq!((port, fleet.value("first").await), (81, None));
     })
     .await;
 }

@@ -1,0 +1,161 @@
+//! What others have in a cluster, by kind and namespace: asked for once, where each of a crowd of deliveries would ask for
+//! each of its objects.
+//!
+//! It says before anything is changed what may not be had. That nothing of others is changed does not rest on it: what is
+//! taken for new is applied so that it is refused where there is something by then (`apply`).
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use kube::{
+    Api, ResourceExt,
+    api::{DynamicObject, ListParams},
+};
+
+use super::objects::ObjectId;
+use crate::api::label;
+
+/// How long it is believed.
+const MOMENT: Duration = Duration::from_secs(5);
+/// Where others have more than this, each object is asked for by itself.
+const FEW: u32 = 100;
+
+/// What was found out about the objects of a kind in a namespace.
+#[derive(Debug)]
+struct Found {
+    at: Instant,
+    /// Their names; none where they are many, or may not be listed.
+    names: Option<HashSet<String>>,
+}
+
+impl Found {
+    fn is_recent(&self) -> bool {
+        self.at.elapsed() < MOMENT
+    }
+}
+
+/// Locked by whoever asks; the others wait for what he finds.
+type Asked = Arc<tokio::sync::Mutex<Option<Found>>>;
+
+/// What others have in one cluster.
+#[derive(Debug, Default)]
+pub struct Strangers(Mutex<HashMap<[String; 3], Asked>>);
+
+impl Strangers {
+    /// Whether there may be an object of this name that is none of this plane's.
+    pub async fn may_have(&self, id: &ObjectId, api: &Api<DynamicObject>, plane: &str) -> Result<bool, kube::Error> {
+        let asked = self.asked([&id.group, &id.kind, &id.namespace].map(Clone::clone));
+        let mut found = asked.lock().await;
+        if !found.as_ref().is_some_and(Found::is_recent) {
+            *found = Some(Found { names: few(api, plane).await?, at: Instant::now() });
+        }
+        let names = found.as_ref().and_then(|found| found.names.as_ref());
+        Ok(names.is_none_or(|names| names.contains(&id.name)))
+    }
+
+    fn asked(&self, place: [String; 3]) -> Asked {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_recent =
+            |asked: &Asked| asked.try_lock().is_ok_and(|found| found.as_ref().is_some_and(Found::is_recent));
+        // What somebody asks for right now stays, too.
+        places.retain(|_, asked| Arc::strong_count(asked) > 1 || is_recent(asked));
+        places.entry(place).or_default().clone()
+    }
+}
+
+/// The names of what others have, if these are few.
+async fn few(api: &Api<DynamicObject>, plane: &str) -> Result<Option<HashSet<String>>, kube::Error> {
+    let of_others = ListParams::default().labels(&format!("{}!={plane}", label::PLANE)).limit(FEW);
+    match api.list_metadata(&of_others).await {
+        Ok(list) if list.metadata.continue_.as_ref().is_none_or(String::is_empty) => {
+            Ok(Some(list.items.iter().map(ResourceExt::name_any).collect()))
+        }
+        // Some kinds cannot be listed, nor by everybody.
+        Ok(_) | Err(kube::Error::Api(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::http::{Request, Response};
+    use kube::{Client, api::ApiResource, client::Body, core::GroupVersionKind};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// ConfigMaps as an API server lists those of others, and how often it was asked.
+    fn config_maps(list: Value) -> (Api<DynamicObject>, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = asked.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            let query = request.uri().query().unwrap_or_default();
+            assert!(
+                query.contains("labelSelector=orbit.k8or.io%2Fplane%21%3Dorbit") && query.contains("limit=100"),
+                "{query}"
+            );
+            let (code, body) = (if list["kind"] == "Status" { 403 } else { 200 }, list.to_string());
+            async move {
+                let answer = Response::builder().status(code).body(Body::from(body.into_bytes()));
+                Ok::<_, std::convert::Infallible>(answer.unwrap())
+            }
+        });
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "ConfigMap"));
+        (Api::namespaced_with(Client::new(service, "default"), "shop", &resource), asked)
+    }
+
+    fn list(next: &str) -> Value {
+        json!({
+            "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
+            "metadata": {"resourceVersion": "7", "continue": next},
+            "items": [{
+                "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+                "metadata": {"name": "theirs", "namespace": "shop"},
+            }],
+        })
+    }
+
+    fn config_map(name: &str) -> ObjectId {
+        ObjectId { group: String::new(), kind: "ConfigMap".into(), namespace: "shop".into(), name: name.into() }
+    }
+
+    #[tokio::test]
+    async fn a_crowd_asks_once() {
+        let (api, asked) = config_maps(list(""));
+        let strangers = Strangers::default();
+        let crowd = (0..50).map(|number| config_map(&format!("web-{number}"))).chain([config_map("theirs")]);
+        let crowd: Vec<_> = crowd.collect();
+        let may_have = futures::future::try_join_all(crowd.iter().map(|id| strangers.may_have(id, &api, "orbit")));
+        let may_have = may_have.await.unwrap();
+        assert_eq!((may_have.iter().filter(|may| **may).count(), may_have.last()), (1, Some(&true)));
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn where_others_have_much_or_may_not_be_listed_each_is_looked_at() {
+        let forbidden = json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "message": "no", "reason": "Forbidden", "code": 403});
+        for answer in [list("more"), forbidden] {
+            let (api, _) = config_maps(answer);
+            assert!(Strangers::default().may_have(&config_map("web"), &api, "orbit").await.unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_found_long_ago_is_forgotten() {
+        let (api, asked) = config_maps(list(""));
+        let strangers = Strangers::default();
+        strangers.may_have(&config_map("web"), &api, "orbit").await.unwrap();
+        let long_ago = Instant::now().checked_sub(MOMENT).expect("the machine runs for longer");
+        for asked in strangers.0.lock().unwrap().values() {
+            asked.try_lock().unwrap().as_mut().unwrap().at = long_ago;
+        }
+        strangers.may_have(&config_map("web"), &api, "orbit").await.unwrap();
+        assert_eq!((asked.load(Ordering::Relaxed), strangers.0.lock().unwrap().len()), (2, 1));
+    }
+}
