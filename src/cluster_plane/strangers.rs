@@ -6,7 +6,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -56,13 +56,22 @@ impl Strangers {
         Ok(names.is_none_or(|names| names.contains(&id.name)))
     }
 
+    /// Something is not as it was found.
+    pub fn forget(&self) {
+        self.lock().clear();
+    }
+
     fn asked(&self, place: [String; 3]) -> Asked {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.lock();
         let is_recent =
             |asked: &Asked| asked.try_lock().is_ok_and(|found| found.as_ref().is_some_and(Found::is_recent));
         // What somebody asks for right now stays, too.
         places.retain(|_, asked| Arc::strong_count(asked) > 1 || is_recent(asked));
         places.entry(place).or_default().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<[String; 3], Asked>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -152,10 +161,13 @@ mod tests {
         let strangers = Strangers::default();
         strangers.may_have(&config_map("web"), &api, "orbit").await.unwrap();
         let long_ago = Instant::now().checked_sub(MOMENT).expect("the machine runs for longer");
-        for asked in strangers.0.lock().unwrap().values() {
+        for asked in strangers.lock().values() {
             asked.try_lock().unwrap().as_mut().unwrap().at = long_ago;
         }
         strangers.may_have(&config_map("web"), &api, "orbit").await.unwrap();
-        assert_eq!((asked.load(Ordering::Relaxed), strangers.0.lock().unwrap().len()), (2, 1));
+        assert_eq!((asked.load(Ordering::Relaxed), strangers.lock().len()), (2, 1));
+        strangers.forget();
+        strangers.may_have(&config_map("web"), &api, "orbit").await.unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), 3);
     }
 }

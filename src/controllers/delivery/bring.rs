@@ -60,7 +60,7 @@ pub async fn bring(
             Ok(brought)
         }
         Err(halt) => {
-            target.cluster.provisions().forget();
+            target.cluster.look_again();
             let halt = ever_more_seldom(halt, context.refusals.times(&uid, &question));
             context.refusals.remember(&uid, question, &halt);
             Err(halt)
@@ -187,7 +187,7 @@ pub async fn again(
     let plan = Plan::make(&target.cluster, &request.ownership, objects, &spec.target_namespace, &known).await?;
     let plan = plan.only(ids);
     // The namespace may have gone with all that was in it.
-    target.cluster.provisions().forget();
+    target.cluster.look_again();
     provide_credential(context, request, target).await?;
     let mut all = before.objects().clone();
     all.extend(plan.apply(&target.cluster, spec.force).await?);
