@@ -117,6 +117,8 @@ impl Places {
     /// turn comes, in the order of asking among those of the same errand. Whoever waits already has his turn; a look that
     /// has become a change gets the turn of one.
     pub fn ask(&self, cluster: &ClusterKey, who: &Who, errand: Errand) -> Option<Place> {
+        // It may have been for another cluster.
+        self.forget_but_at(Some(cluster), &who.uid);
         let mut by_cluster = self.lines.lock();
         let line = by_cluster.entry(cluster.clone()).or_default();
         if !line.called.contains_key(&who.uid) {
@@ -130,8 +132,12 @@ impl Places {
 
     /// An object is gone, or cannot be worked on: it does not wait any more, and no place is kept for it.
     pub fn forget(&self, uid: &str) {
-        let clusters: Vec<_> =
-            self.lines.lock().iter().filter(|(_, line)| line.knows(uid)).map(|it| it.0.clone()).collect();
+        self.forget_but_at(None, uid);
+    }
+
+    fn forget_but_at(&self, here: Option<&ClusterKey>, uid: &str) {
+        let elsewhere = |(at, line): &(&ClusterKey, &Line)| Some(*at) != here && line.knows(uid);
+        let clusters: Vec<_> = self.lines.lock().iter().filter(elsewhere).map(|(at, _)| at.clone()).collect();
         for cluster in clusters {
             self.lines.change(&cluster, |line| line.forget(uid));
         }
@@ -370,7 +376,8 @@ mod tests {
         scene.places.forget("a");
         assert_eq!(scene.call(), Some("c".to_owned()));
         scene.at_work.clear();
-        drop(scene.ask("c", Change));
+        // It is for another cluster by now.
+        assert!(scene.places.ask(&cluster("other"), &who("c"), Change).is_some());
         assert!(scene.call().is_none() && scene.places.lines.lock().is_empty(), "and the cluster is forgotten");
     }
 }
