@@ -16,7 +16,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api,
-    api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, Preconditions},
     core::GroupVersionKind,
     runtime::{conditions, wait::await_condition},
 };
@@ -28,11 +28,13 @@ use super::{
     inventory::Held,
     kinds::KindError,
     objects::{DesiredObject, ObjectId},
+    observed::Watched,
     order,
     ownership::{Owner, Ownership, fingerprint},
     provisions::Provision,
     prune,
     remote_error::{self, ApplyFailure, FailureKind},
+    strangers::Strangers,
 };
 use crate::{
     api::{FIELD_MANAGER, label},
@@ -44,8 +46,8 @@ const REQUEST: Duration = Duration::from_secs(30);
 /// How long a CustomResourceDefinition may take to be served, and an object to be gone that is made anew.
 const SETTLES_WITHIN: Duration = Duration::from_secs(30);
 /// A version that no object has: the first change that a store counts is none of an object's. An apply that names it is
-/// refused where the object is there, and makes it where it is not (Kubernetes API conventions, "Concurrency Control and
-/// Consistency").
+/// refused where the object is there (Kubernetes API conventions, "Concurrency Control and Consistency"); that it makes
+/// one where there is none is what API servers do, though nothing promises it.
 const NONE_YET: &str = "1";
 /// Requests of one delivery at a time.
 pub(super) const AT_ONCE: usize = 8;
@@ -60,7 +62,7 @@ pub struct Plan {
     stages: Vec<order::Stage<Planned>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Planned {
     id: ObjectId,
     gvk: GroupVersionKind,
@@ -135,6 +137,19 @@ impl Plan {
         self
     }
 
+    /// Makes sure that a namespace is there before anything else is, also where it is one of the objects.
+    pub async fn provide_namespace(&mut self, cluster: &Cluster, name: &str) -> Result<(), ApplyFailure> {
+        let mut all = self.stages.iter_mut().flat_map(|stage| &mut stage.objects);
+        match all.find(|planned| order::is_namespace(&planned.id) && planned.id.name == name) {
+            Some(brought) => {
+                apply(cluster, &self.ownership, brought.clone(), false).await?;
+                brought.is_new = false;
+                Ok(())
+            }
+            None => provide_namespace(cluster, name).await,
+        }
+    }
+
     /// Applies it all; what comes first is there before what comes after. With `force`, what cannot be changed is deleted
     /// and made anew.
     pub async fn apply(self, cluster: &Cluster, force: bool) -> Result<Applied, ApplyFailure> {
@@ -194,24 +209,31 @@ async fn check_owners(cluster: &Cluster, ownership: &Ownership, planned: &mut [P
     Ok(())
 }
 
-/// Looks for an object where something tells that it may be there.
+/// Looks for an object where it may be there: the watch has seen it, or does not see all of its kind yet; or others may
+/// have it.
 async fn look_for(cluster: &Cluster, ownership: &Ownership, planned: &mut Planned) -> Result<(), ApplyFailure> {
     // What is of a kind that is not there cannot be there either.
     let Some(api) = &planned.api else { return Ok(()) };
     let id = &planned.id;
-    if cluster.observed().object(id).is_some()
+    let observed = cluster.observed();
+    if !observed.sees_all(&Watched::of(id))
+        || observed.object(id).is_some()
         || bounded(id, cluster.strangers().may_have(id, api, ownership.plane())).await?
     {
-        planned.is_new = !is_ours(ownership, api, id).await?;
+        planned.is_new = own(ownership, api, id).await?.is_none();
     }
     Ok(())
 }
 
-/// Whether an object is there and the delivery's; that it is somebody else's is a failure.
-async fn is_ours(ownership: &Ownership, api: &Api<DynamicObject>, id: &ObjectId) -> Result<bool, ApplyFailure> {
-    let Some(there) = bounded(id, api.get_metadata_opt(&id.name)).await? else { return Ok(false) };
+/// The metadata of an object that is there; that it is not the delivery's is a failure.
+async fn own(
+    ownership: &Ownership,
+    api: &Api<DynamicObject>,
+    id: &ObjectId,
+) -> Result<Option<ObjectMeta>, ApplyFailure> {
+    let Some(there) = bounded(id, api.get_metadata_opt(&id.name)).await? else { return Ok(None) };
     match ownership.of(&there.metadata) {
-        Owner::Ours => Ok(true),
+        Owner::Ours => Ok(Some(there.metadata)),
         Owner::OtherDelivery(other) => Err(ApplyFailure::claimed(id, &other)),
         Owner::Foreign(managers) => Err(ApplyFailure::foreign(id, &managers)),
     }
@@ -230,12 +252,12 @@ async fn apply(
             .objects(&cluster.kind(&gvk).await.map_err(|error| ApplyFailure::of_object(&error, &id))?.resource, &id),
     };
     let result = match is_new {
-        true => make(&api, ownership, &id, &object).await,
+        true => make(cluster.strangers(), ownership, &api, &id, &object).await,
         false => patch(&api, &id, &object).await,
     };
     let result = match result {
         Err(failure) if failure.kind == FailureKind::ImmutableField && force && !prune::holds_data(&id) => {
-            remove(&api, &id).await?;
+            remove(ownership, &api, &id).await?;
             patch(&api, &id, &object).await
         }
         result => result,
@@ -248,17 +270,23 @@ async fn apply(
 /// Applies an object that is not there as far as is known. One that is there after all is changed only if it is ours: what
 /// a plane that was killed has left.
 async fn make(
-    api: &Api<DynamicObject>,
+    strangers: &Strangers,
     ownership: &Ownership,
+    api: &Api<DynamicObject>,
     id: &ObjectId,
     object: &DynamicObject,
 ) -> Result<DynamicObject, ApplyFailure> {
-    let mut first = object.clone();
-    first.metadata.resource_version = Some(NONE_YET.to_owned());
-    match patch(api, id, &first).await {
+    let mut object = object.clone();
+    object.metadata.resource_version = Some(NONE_YET.to_owned());
+    match patch(api, id, &object).await {
         Err(failure) if failure.kind == FailureKind::ObjectChanged => {
-            is_ours(ownership, api, id).await?;
-            patch(api, id, object).await
+            strangers.forget(id);
+            // One that has gone meanwhile is still to be made, and not to be taken over.
+            if let Some(ours) = own(ownership, api, id).await? {
+                object.metadata.resource_version = None;
+                object.metadata.uid = ours.uid;
+            }
+            patch(api, id, &object).await
         }
         result => result,
     }
@@ -271,10 +299,10 @@ async fn patch(api: &Api<DynamicObject>, id: &ObjectId, object: &DynamicObject) 
     Ok(applied)
 }
 
-/// Deletes an object and waits until it is gone.
-async fn remove(api: &Api<DynamicObject>, id: &ObjectId) -> Result<(), ApplyFailure> {
-    let Some(there) = bounded(id, api.get_metadata_opt(&id.name)).await? else { return Ok(()) };
-    let uid = there.metadata.uid.unwrap_or_default();
+/// Deletes an object of ours and waits until it is gone.
+async fn remove(ownership: &Ownership, api: &Api<DynamicObject>, id: &ObjectId) -> Result<(), ApplyFailure> {
+    let Some(there) = own(ownership, api, id).await? else { return Ok(()) };
+    let uid = there.uid.unwrap_or_default();
     delete(api, id, Some(uid.clone())).await?;
     let gone = await_condition(api.clone(), &id.name, conditions::is_deleted(&uid));
     match timeout(SETTLES_WITHIN, gone).await {
@@ -327,4 +355,90 @@ fn defined_kind(object: &Value) -> Option<((String, String), bool)> {
     }
     let kind = (text("/spec/group")?.to_owned(), text("/spec/names/kind")?.to_owned());
     Some((kind, text("/spec/scope") == Some("Namespaced")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::http::{Request, Response};
+    use http_body_util::BodyExt;
+    use kube::{Client, api::ApiResource, client::Body};
+
+    use super::*;
+    use crate::cluster_plane::DeliveryKey;
+
+    /// Makes a ConfigMap where an API server gives these answers, one after the other; what came of it, and what the server
+    /// was asked: the method, and of what was to be applied UID and resource version.
+    async fn making(answers: Vec<(u16, Value)>) -> (Result<DynamicObject, ApplyFailure>, Vec<String>) {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (answers, seen) = (Arc::new(Mutex::new(answers.into_iter())), asked.clone());
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let (answers, seen) = (answers.clone(), seen.clone());
+            async move {
+                let method = request.method().clone();
+                let body = request.into_body().collect().await.unwrap().to_bytes();
+                let meta = serde_json::from_slice::<Value>(&body).unwrap_or_default()["metadata"].clone();
+                let text =
+                    |field: &str| meta[field].as_str().map(|text| format!(" {field}={text}")).unwrap_or_default();
+                seen.lock().unwrap().push(format!("{method}{}{}", text("uid"), text("resourceVersion")));
+                let (code, answer) = answers.lock().unwrap().next().expect("it is asked no more often");
+                let answer = Body::from(answer.to_string().into_bytes());
+                Ok::<_, std::convert::Infallible>(Response::builder().status(code).body(answer).unwrap())
+            }
+        });
+        let key = DeliveryKey { namespace: "shop".into(), name: "web.prod.fleet.eu-1".into() };
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "ConfigMap"));
+        let id =
+            ObjectId { group: String::new(), kind: "ConfigMap".into(), namespace: "shop".into(), name: "web".into() };
+        let api = Api::namespaced_with(Client::new(service, "default"), "shop", &resource);
+        let (strangers, ownership) = (Strangers::default(), Ownership::new("orbit", key));
+        let made = make(&strangers, &ownership, &api, &id, &DynamicObject::new("web", &resource)).await;
+        let asked = asked.lock().unwrap().clone();
+        (made, asked)
+    }
+
+    fn status(code: u16, reason: &str) -> (u16, Value) {
+        let status = json!({
+            "apiVersion": "v1", "kind": "Status", "status": "Failure", "message": reason, "reason": reason, "code": code,
+        });
+        (code, status)
+    }
+
+    fn there(labels: Value) -> (u16, Value) {
+        let metadata = json!({"name": "web", "namespace": "shop", "uid": "u", "labels": labels});
+        (200, json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}))
+    }
+
+    fn ours() -> (u16, Value) {
+        let key = DeliveryKey { namespace: "shop".into(), name: "web.prod.fleet.eu-1".into() };
+        there(json!({label::PLANE: "orbit", label::DELIVERY: key.label()}))
+    }
+
+    const FIRST: &str = "PATCH resourceVersion=1";
+
+    #[tokio::test]
+    async fn what_is_new_is_made() {
+        let (made, asked) = making(vec![ours()]).await;
+        assert!(made.is_ok());
+        assert_eq!(asked, [FIRST]);
+    }
+
+    #[tokio::test]
+    async fn what_is_there_after_all_is_changed_only_if_it_is_ours() {
+        let (made, asked) = making(vec![status(409, "Conflict"), ours(), ours()]).await;
+        assert!(made.is_ok());
+        assert_eq!(asked, [FIRST, "GET", "PATCH uid=u"]);
+        let (made, asked) = making(vec![status(409, "Conflict"), there(json!({}))]).await;
+        assert_eq!(made.unwrap_err().kind, FailureKind::NotOwned);
+        assert_eq!(asked, [FIRST, "GET"]);
+    }
+
+    #[tokio::test]
+    async fn what_has_gone_meanwhile_is_made_and_not_taken_over() {
+        let (made, asked) =
+            making(vec![status(409, "Conflict"), status(404, "NotFound"), status(409, "Conflict")]).await;
+        assert_eq!(made.unwrap_err().kind, FailureKind::ObjectChanged);
+        assert_eq!(asked, [FIRST, "GET", FIRST]);
+    }
 }

@@ -239,12 +239,6 @@ impl Cluster {
         &self.pulled_with
     }
 
-    /// It has refused something: what was seen there a moment ago is to be looked at again.
-    pub fn look_again(&self) {
-        self.provisions.forget();
-        self.strangers.forget();
-    }
-
     /// Something that it was seen to have is taken away.
     pub fn forget_provisions(&self) {
         self.provisions.forget();

@@ -244,6 +244,12 @@ impl Observed {
         self.lock().watches.contains_key(watched)
     }
 
+    /// Whether all that the plane has of this is known.
+    pub fn sees_all(&self, watched: &Watched) -> bool {
+        let state = self.lock();
+        state.watches.get(watched).is_some_and(|watch| watch.listed) && !state.is_more_told
+    }
+
     /// A watch begins; its number. What another one has seen of the same has to be seen again.
     pub fn begin(&self, watched: &Watched) -> u64 {
         let mut state = self.lock();

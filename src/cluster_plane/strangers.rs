@@ -40,28 +40,36 @@ impl Found {
 /// Locked by whoever asks; the others wait for what he finds.
 type Asked = Arc<tokio::sync::Mutex<Option<Found>>>;
 
+/// A group, a kind and a namespace.
+type Place = [String; 3];
+
+fn place(id: &ObjectId) -> Place {
+    [&id.group, &id.kind, &id.namespace].map(Clone::clone)
+}
+
 /// What others have in one cluster.
 #[derive(Debug, Default)]
-pub struct Strangers(Mutex<HashMap<[String; 3], Asked>>);
+pub struct Strangers(Mutex<HashMap<Place, Asked>>);
 
 impl Strangers {
     /// Whether there may be an object of this name that is none of this plane's.
     pub async fn may_have(&self, id: &ObjectId, api: &Api<DynamicObject>, plane: &str) -> Result<bool, kube::Error> {
-        let asked = self.asked([&id.group, &id.kind, &id.namespace].map(Clone::clone));
+        let asked = self.asked(place(id));
         let mut found = asked.lock().await;
         if !found.as_ref().is_some_and(Found::is_recent) {
-            *found = Some(Found { names: few(api, plane).await?, at: Instant::now() });
+            let at = Instant::now();
+            *found = Some(Found { names: few(api, plane).await?, at });
         }
         let names = found.as_ref().and_then(|found| found.names.as_ref());
         Ok(names.is_none_or(|names| names.contains(&id.name)))
     }
 
-    /// Something is not as it was found.
-    pub fn forget(&self) {
-        self.lock().clear();
+    /// There is something of this kind that was not found.
+    pub fn forget(&self, id: &ObjectId) {
+        self.lock().remove(&place(id));
     }
 
-    fn asked(&self, place: [String; 3]) -> Asked {
+    fn asked(&self, place: Place) -> Asked {
         let mut places = self.lock();
         let is_recent =
             |asked: &Asked| asked.try_lock().is_ok_and(|found| found.as_ref().is_some_and(Found::is_recent));
@@ -70,7 +78,7 @@ impl Strangers {
         places.entry(place).or_default().clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<[String; 3], Asked>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Asked>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -82,8 +90,9 @@ async fn few(api: &Api<DynamicObject>, plane: &str) -> Result<Option<HashSet<Str
         Ok(list) if list.metadata.continue_.as_ref().is_none_or(String::is_empty) => {
             Ok(Some(list.items.iter().map(ResourceExt::name_any).collect()))
         }
+        Ok(_) => Ok(None),
         // Some kinds cannot be listed, nor by everybody.
-        Ok(_) | Err(kube::Error::Api(_)) => Ok(None),
+        Err(kube::Error::Api(status)) if matches!(status.code, 403..=405) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -166,7 +175,7 @@ mod tests {
         }
         strangers.may_have(&config_map("web"), &api, "orbit").await.unwrap();
         assert_eq!((asked.load(Ordering::Relaxed), strangers.lock().len()), (2, 1));
-        strangers.forget();
+        strangers.forget(&config_map("another"));
         strangers.may_have(&config_map("web"), &api, "orbit").await.unwrap();
         assert_eq!(asked.load(Ordering::Relaxed), 3);
     }

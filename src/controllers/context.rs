@@ -11,7 +11,7 @@ use kube::{
     api::{
         ApiResource, DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions,
     },
-    core::{DeserializeGuard, NamespaceResourceScope},
+    core::{DeserializeGuard, NamespaceResourceScope, Status},
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -206,8 +206,7 @@ impl Context {
                 failpoint::after_write("set spec");
                 Ok(())
             }
-            // What the patch expects is not so: it is another object by now.
-            Err(kube::Error::Api(status)) if status.is_invalid() => {
+            Err(kube::Error::Api(status)) if status.is_not_found() || is_another(&status) => {
                 Err(Halt::retry(reason::PROGRESSING, status.message))
             }
             Err(error) => Err(error.into()),
@@ -315,6 +314,12 @@ where
     let written = api.patch_status(meta.name.as_deref().unwrap_or_default(), &by_the_plane(), &patch).await?;
     failpoint::after_write("apply status");
     Ok(written)
+}
+
+/// Whether a JSON Patch did not find the object that it expects: it is another one by now. What is wrong with an object has
+/// causes.
+fn is_another(status: &Status) -> bool {
+    status.is_invalid() && status.details.as_ref().is_none_or(|details| details.causes.is_empty())
 }
 
 fn by_the_plane() -> PatchParams {

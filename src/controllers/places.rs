@@ -69,7 +69,8 @@ pub struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.lines.change(&self.cluster, |line| line.leave(self.errand));
+        let next = self.lines.lock().change(&self.cluster, |line| line.leave(self.errand));
+        self.lines.call(next);
     }
 }
 
@@ -83,15 +84,23 @@ pub struct Places {
 impl Default for Places {
     fn default() -> Self {
         let (call, called) = mpsc::unbounded_channel();
-        Self { lines: Arc::new(Lines { by_cluster: Mutex::default(), call }), called: Mutex::new(Some(called)) }
+        Self { lines: Arc::new(Lines { state: Mutex::default(), call }), called: Mutex::new(Some(called)) }
     }
 }
 
-/// The clusters at which somebody is or waits.
+/// Who is where.
 #[derive(Debug)]
 struct Lines {
-    by_cluster: Mutex<HashMap<ClusterKey, Line>>,
+    state: Mutex<State>,
     call: mpsc::UnboundedSender<Who>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The clusters at which somebody is or waits.
+    lines: HashMap<ClusterKey, Line>,
+    /// At which of them who waits or was called, by UID.
+    waiting_at: HashMap<String, ClusterKey>,
 }
 
 /// One cluster.
@@ -117,30 +126,31 @@ impl Places {
     /// turn comes, in the order of asking among those of the same errand. Whoever waits already has his turn; a look that
     /// has become a change gets the turn of one.
     pub fn ask(&self, cluster: &ClusterKey, who: &Who, errand: Errand) -> Option<Place> {
-        // It may have been for another cluster.
-        self.forget_but_at(Some(cluster), &who.uid);
-        let mut by_cluster = self.lines.lock();
-        let line = by_cluster.entry(cluster.clone()).or_default();
-        if !line.called.contains_key(&who.uid) {
-            line.join(who, errand);
-            // Whoever else could be let in has been.
-            line.let_in();
+        let mut state = self.lines.lock();
+        if state.waiting_at.get(&who.uid).is_some_and(|at| at != cluster) {
+            let next = state.forget(&who.uid);
+            self.lines.call(next);
         }
-        let errand = line.called.remove(&who.uid)?;
-        Some(Place { cluster: cluster.clone(), errand, lines: self.lines.clone() })
+        state.lines.entry(cluster.clone()).or_default();
+        let mut next = state.change(cluster, |line| line.join(who, errand));
+        next.retain(|next| next != who);
+        self.lines.call(next);
+        match state.lines.get_mut(cluster).and_then(|line| line.called.remove(&who.uid)) {
+            Some(errand) => {
+                state.waiting_at.remove(&who.uid);
+                Some(Place { cluster: cluster.clone(), errand, lines: self.lines.clone() })
+            }
+            None => {
+                state.waiting_at.insert(who.uid.clone(), cluster.clone());
+                None
+            }
+        }
     }
 
     /// An object is gone, or cannot be worked on: it does not wait any more, and no place is kept for it.
     pub fn forget(&self, uid: &str) {
-        self.forget_but_at(None, uid);
-    }
-
-    fn forget_but_at(&self, here: Option<&ClusterKey>, uid: &str) {
-        let elsewhere = |(at, line): &(&ClusterKey, &Line)| Some(*at) != here && line.knows(uid);
-        let clusters: Vec<_> = self.lines.lock().iter().filter(elsewhere).map(|(at, _)| at.clone()).collect();
-        for cluster in clusters {
-            self.lines.change(&cluster, |line| line.forget(uid));
-        }
+        let next = self.lines.lock().forget(uid);
+        self.lines.call(next);
     }
 
     /// For whom places are kept. Who asks first hears of all.
@@ -151,34 +161,44 @@ impl Places {
 }
 
 impl Lines {
-    /// Changes who is at a cluster, and calls whoever is next there.
-    fn change(&self, cluster: &ClusterKey, change: impl FnOnce(&mut Line)) {
-        let mut by_cluster = self.lock();
-        let Some(line) = by_cluster.get_mut(cluster) else { return };
-        change(line);
-        for who in line.let_in() {
+    fn call(&self, next: Vec<Who>) {
+        for who in next {
             // Nobody is there to be called only when all ends.
             self.call.send(who).ok();
         }
-        if line.taken == 0 && line.waiting.is_empty() {
-            // Clusters go.
-            by_cluster.remove(cluster);
-        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ClusterKey, Line>> {
-        self.by_cluster.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Changes who is at a cluster; who is next there.
+    fn change(&mut self, cluster: &ClusterKey, change: impl FnOnce(&mut Line)) -> Vec<Who> {
+        let Some(line) = self.lines.get_mut(cluster) else { return Vec::new() };
+        change(line);
+        let next = line.let_in();
+        if line.taken == 0 && line.waiting.is_empty() {
+            // Clusters go.
+            self.lines.remove(cluster);
+        }
+        next
+    }
+
+    fn forget(&mut self, uid: &str) -> Vec<Who> {
+        match self.waiting_at.remove(uid) {
+            Some(cluster) => self.change(&cluster, |line| line.forget(uid)),
+            None => Vec::new(),
+        }
     }
 }
 
 impl Line {
-    fn knows(&self, uid: &str) -> bool {
-        self.waiting.contains_key(uid) || self.called.contains_key(uid)
-    }
-
     fn join(&mut self, who: &Who, errand: Errand) {
         let waits_for = self.waiting.get(&who.uid);
-        if waits_for == Some(&errand) || waits_for == Some(&Errand::Change) {
+        let has_turn = waits_for == Some(&errand) || waits_for == Some(&Errand::Change);
+        if has_turn || self.called.contains_key(&who.uid) {
             return;
         }
         self.waiting.insert(who.uid.clone(), errand);
@@ -378,6 +398,6 @@ mod tests {
         scene.at_work.clear();
         // It is for another cluster by now.
         assert!(scene.places.ask(&cluster("other"), &who("c"), Change).is_some());
-        assert!(scene.call().is_none() && scene.places.lines.lock().is_empty(), "and the cluster is forgotten");
+        assert!(scene.call().is_none() && scene.places.lines.lock().lines.is_empty(), "and the cluster is forgotten");
     }
 }

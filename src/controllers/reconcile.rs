@@ -105,13 +105,18 @@ pub async fn drive<K: Reconcile>(
     object: Arc<DeserializeGuard<K>>,
     context: Arc<Context>,
 ) -> Result<Action, Infallible> {
-    let _place = match object.0.as_ref().ok().and_then(|object| Some((object.works_with()?, object))) {
-        Some((cluster, object)) => match context.places.ask(&cluster, &Who::of(object), errand(object, &context)) {
-            Some(place) => Some(place),
-            // It is called.
-            None => return Ok(Action::await_change()),
+    let _place = match &object.0 {
+        Ok(readable) => match readable.works_with() {
+            Some(cluster) => {
+                match context.places.ask(&cluster, &Who::of(readable), errand(readable, &context)) {
+                    Some(place) => Some(place),
+                    // It is called.
+                    None => return Ok(Action::await_change()),
+                }
+            }
+            None => None,
         },
-        None => {
+        Err(_) => {
             // It may have waited while it could be read.
             context.places.forget(&object.uid().unwrap_or_default());
             None

@@ -13,7 +13,7 @@ use crate::{
     api::{DeliveryStatus, InventoryRef, annotation},
     cluster_plane::{
         Inventory, InventoryError,
-        apply::{Applied, Plan, provide_namespace},
+        apply::{Applied, Plan},
         credential,
         objects::ObjectId,
         provisions::Provision,
@@ -60,7 +60,7 @@ pub async fn bring(
             Ok(brought)
         }
         Err(halt) => {
-            target.cluster.look_again();
+            target.cluster.provisions().forget();
             let halt = ever_more_seldom(halt, context.refusals.times(&uid, &question));
             context.refusals.remember(&uid, question, &halt);
             Err(halt)
@@ -89,7 +89,7 @@ async fn attempt(
     let told = (status.inventory.clone(), status.attempted);
     let named = inventory(context, status).await?;
     let before = may_be_there(context, &named, status, history).await?;
-    let (_turn, plan) = match plan(context, request, target, inputs, wanted, &named).await {
+    let (_turn, mut plan) = match plan(context, request, target, inputs, wanted, &named).await {
         Ok(planned) => planned,
         Err(halt) => {
             history.begin(wanted, None).await?;
@@ -112,7 +112,7 @@ async fn attempt(
     }
 
     let work = async {
-        provide_credential(context, request, target).await?;
+        provide_credential(context, request, target, &mut plan).await?;
         let applied = plan.apply(cluster, spec.force).await?;
         remove::remove(cluster, &request.ownership, &before, &ids).await?;
         let left = pull_secret::left(&before.ids(), &ids, &spec.target_namespace);
@@ -152,10 +152,15 @@ async fn plan<'a>(
 }
 
 /// Makes sure that pods in the target namespace can pull.
-async fn provide_credential(context: &Context, request: &Request<'_>, target: &Target) -> Result<(), Halt> {
+async fn provide_credential(
+    context: &Context,
+    request: &Request<'_>,
+    target: &Target,
+    plan: &mut Plan,
+) -> Result<(), Halt> {
     let spec = &request.object.spec;
     let (cluster, namespace) = (&target.cluster, &spec.target_namespace);
-    provide_namespace(cluster, namespace).await?;
+    plan.provide_namespace(cluster, namespace).await?;
     if let Some(credential) = &target.credential {
         let provision = Provision::Credential { namespace: namespace.clone(), id: credential.id.clone() };
         let _bringing = cluster.bringing_credentials().await;
@@ -185,10 +190,10 @@ pub async fn again(
     // What others made under the name of what is missing is not taken from them.
     let known = before.applied().difference(ids).cloned().collect();
     let plan = Plan::make(&target.cluster, &request.ownership, objects, &spec.target_namespace, &known).await?;
-    let plan = plan.only(ids);
+    let mut plan = plan.only(ids);
     // The namespace may have gone with all that was in it.
-    target.cluster.look_again();
-    provide_credential(context, request, target).await?;
+    target.cluster.provisions().forget();
+    provide_credential(context, request, target, &mut plan).await?;
     let mut all = before.objects().clone();
     all.extend(plan.apply(&target.cluster, spec.force).await?);
     keep(context, request, status, all).await?;

@@ -102,6 +102,12 @@ pub async fn end_all(context: &Context, object: &EnvironmentOverlay) -> Result<(
             end(context, object, &delivery).await?;
         }
     }
+    // Somebody may have taken the label off.
+    for delivery in of_overlay(context, object).iter().filter_map(|delivery| delivery.0.as_ref().ok()) {
+        if ended.insert(delivery.name_any()) {
+            end(context, object, delivery).await?;
+        }
+    }
     // One that cannot be read is known by its name, and says itself why it stays.
     for unread in context.api::<Delivery>(&namespace).list_metadata(&of_application).await? {
         let name = unread.name_any();
