@@ -258,7 +258,7 @@ async fn apply(
     let result = match result {
         Err(failure) if failure.kind == FailureKind::ImmutableField && force && !prune::holds_data(&id) => {
             remove(ownership, &api, &id).await?;
-            patch(&api, &id, &object).await
+            make(cluster.strangers(), ownership, &api, &id, &object).await
         }
         result => result,
     };

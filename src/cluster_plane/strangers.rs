@@ -41,20 +41,20 @@ impl Found {
 type Asked = Arc<tokio::sync::Mutex<Option<Found>>>;
 
 /// A group, a kind and a namespace.
-type Place = [String; 3];
+type Scope = [String; 3];
 
-fn place(id: &ObjectId) -> Place {
+fn scope(id: &ObjectId) -> Scope {
     [&id.group, &id.kind, &id.namespace].map(Clone::clone)
 }
 
 /// What others have in one cluster.
 #[derive(Debug, Default)]
-pub struct Strangers(Mutex<HashMap<Place, Asked>>);
+pub struct Strangers(Mutex<HashMap<Scope, Asked>>);
 
 impl Strangers {
     /// Whether there may be an object of this name that is none of this plane's.
     pub async fn may_have(&self, id: &ObjectId, api: &Api<DynamicObject>, plane: &str) -> Result<bool, kube::Error> {
-        let asked = self.asked(place(id));
+        let asked = self.asked(scope(id));
         let mut found = asked.lock().await;
         if !found.as_ref().is_some_and(Found::is_recent) {
             let at = Instant::now();
@@ -66,19 +66,19 @@ impl Strangers {
 
     /// There is something of this kind that was not found.
     pub fn forget(&self, id: &ObjectId) {
-        self.lock().remove(&place(id));
+        self.lock().remove(&scope(id));
     }
 
-    fn asked(&self, place: Place) -> Asked {
-        let mut places = self.lock();
+    fn asked(&self, scope: Scope) -> Asked {
+        let mut scopes = self.lock();
         let is_recent =
             |asked: &Asked| asked.try_lock().is_ok_and(|found| found.as_ref().is_some_and(Found::is_recent));
         // What somebody asks for right now stays, too.
-        places.retain(|_, asked| Arc::strong_count(asked) > 1 || is_recent(asked));
-        places.entry(place).or_default().clone()
+        scopes.retain(|_, asked| Arc::strong_count(asked) > 1 || is_recent(asked));
+        scopes.entry(scope).or_default().clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Asked>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Scope, Asked>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -91,8 +91,8 @@ async fn few(api: &Api<DynamicObject>, plane: &str) -> Result<Option<HashSet<Str
             Ok(Some(list.items.iter().map(ResourceExt::name_any).collect()))
         }
         Ok(_) => Ok(None),
-        // Some kinds cannot be listed, nor by everybody.
-        Err(kube::Error::Api(status)) if matches!(status.code, 403..=405) => Ok(None),
+        // Some kinds cannot be listed so, nor by everybody. What else may be wrong, those who look at each will see.
+        Err(kube::Error::Api(status)) if !matches!(status.code, 401 | 429) => Ok(None),
         Err(error) => Err(error),
     }
 }

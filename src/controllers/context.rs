@@ -194,20 +194,22 @@ impl Context {
         }
     }
 
-    /// Sets the spec of this very object, and nothing else of it. Not of one that took its place.
-    pub async fn set_spec<K>(&self, meta: &ObjectMeta, spec: &impl Serialize) -> Result<(), Halt>
+    /// Sets a part of this very object (RFC 6901, as in `/spec`), and nothing else of it. Not of one that took its place.
+    pub async fn set<K>(&self, meta: &ObjectMeta, part: &str, value: &impl Serialize) -> Result<(), Halt>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
     {
         let api = self.api::<K>(meta.namespace.as_deref().unwrap_or_default());
-        let patch = Patch::Json::<()>(setting(meta.uid.as_deref(), "/spec", &json!(spec)));
-        match api.patch_metadata(meta.name.as_deref().unwrap_or_default(), &by_the_plane(), &patch).await {
+        let patch = Patch::Json::<()>(setting(meta.uid.as_deref(), part, &json!(value)));
+        let name = meta.name.as_deref().unwrap_or_default();
+        match api.patch_metadata(name, &by_the_plane(), &patch).await {
             Ok(_) => {
-                failpoint::after_write("set spec");
+                failpoint::after_write("set part");
                 Ok(())
             }
             Err(kube::Error::Api(status)) if status.is_not_found() || is_another(&status) => {
-                Err(Halt::retry(reason::PROGRESSING, status.message))
+                let kind = K::kind(&());
+                Err(Halt::retry(reason::PROGRESSING, format!("{kind} {name} has gone or is another one by now")))
             }
             Err(error) => Err(error.into()),
         }
@@ -357,7 +359,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_is_for_one_object_only() {
+    fn what_is_set_is_for_one_object_only() {
         let patch = setting(Some("u"), "/status", &json!({"conditions": []}));
         let mut object = json!({"metadata": {"uid": "u"}});
         json_patch::patch(&mut object, &patch).unwrap();

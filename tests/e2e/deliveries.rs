@@ -164,7 +164,7 @@ async fn an_overlay_may_bring_the_namespace_that_it_goes_to() {
     .await;
 }
 
-/// What others have is asked for once in a moment; what they make in between is found when it would be changed.
+/// Whether it is found by a look or only when it would be changed: what others have is asked for once in a moment.
 #[tokio::test]
 async fn what_others_made_a_moment_ago_is_left_alone() {
     with_namespace(|client, namespace| async move {

@@ -188,7 +188,7 @@ pub async fn again(
     let before = inventory(context, status).await?;
     let _turn = target.cluster.turn().await;
     // What others made under the name of what is missing is not taken from them.
-    let known = before.applied().difference(ids).cloned().collect();
+    let known = before.ids().difference(ids).cloned().collect();
     let plan = Plan::make(&target.cluster, &request.ownership, objects, &spec.target_namespace, &known).await?;
     let mut plan = plan.only(ids);
     // The namespace may have gone with all that was in it.

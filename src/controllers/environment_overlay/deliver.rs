@@ -79,7 +79,7 @@ pub async fn deliver(
             current.is_some_and(|it| it.metadata.deletion_timestamp.is_some() || it.spec.cluster != wanted.cluster);
         match current {
             _ if stands || leaves => {}
-            Some(current) => context.set_spec::<Delivery>(&current.metadata, wanted).await?,
+            Some(current) => context.set::<Delivery>(&current.metadata, "/spec", wanted).await?,
             None => make(context, &namespace, name, wanted).await?,
         }
     }
@@ -201,11 +201,10 @@ async fn make(context: &Context, namespace: &str, name: &str, spec: &DeliverySpe
     }
     // The watch has not seen it yet, or it cannot be read as it is.
     match context.api::<Delivery>(namespace).get_metadata_opt(name).await? {
-        Some(there) if there.metadata.deletion_timestamp.is_none() => {
-            context.set_spec::<Delivery>(&there.metadata, spec).await
-        }
         // Once it is gone, the overlay is woken.
-        _ => Ok(()),
+        Some(there) if there.metadata.deletion_timestamp.is_some() => Ok(()),
+        Some(there) => context.set::<Delivery>(&there.metadata, "/spec", spec).await,
+        None => Err(Halt::retry(reason::PROGRESSING, format!("Delivery {name} has just gone, and is made anew"))),
     }
 }
 
@@ -219,8 +218,7 @@ async fn end(context: &Context, object: &EnvironmentOverlay, delivery: &Delivery
         DeliveryMode::None => DeletionPolicy::Orphan,
     };
     if delivery.spec.deletion_policy != policy {
-        let spec = DeliverySpec { deletion_policy: policy, ..delivery.spec.clone() };
-        context.set_spec::<Delivery>(&delivery.metadata, &spec).await?;
+        context.set::<Delivery>(&delivery.metadata, "/spec/deletionPolicy", &policy).await?;
     }
     context.delete(delivery).await
 }
