@@ -113,6 +113,13 @@ struct Before {
     spec: Option<(SpecRecord, Item)>,
 }
 
+/// An event, and all that comes with it.
+struct Transition {
+    event: Event,
+    change: Change,
+    writes: Vec<Write>,
+}
+
 impl Before {
     fn stored(&self) -> Stored<'_> {
         Stored {
@@ -159,6 +166,27 @@ impl Before {
 impl ChartStore {
     /// Records a fact: once, whoever tries, however often, and whatever dies in between.
     pub async fn record(&self, key: &ApplicationKey, entry: Entry) -> Result<Recorded, ChartStoreError> {
+        let appended = self.append(key, &entry).await?;
+        Ok(appended.map_or(Recorded::Already, |(event, _)| Recorded::Appended(event)))
+    }
+
+    /// The same of what became of a deployment; what is on record of it then.
+    pub async fn record_deployment(
+        &self,
+        key: &ApplicationKey,
+        actor: &str,
+        deployment: Deployment,
+    ) -> Result<Option<DeploymentRecord>, ChartStoreError> {
+        let fact = Fact::Deployment(deployment.clone());
+        let entry = Entry { actor: actor.to_owned(), fact, spec: None, chart_package: None };
+        match self.append(key, &entry).await? {
+            Some((_, change)) => Ok(change.deployment),
+            None => self.deployment(key, &deployment.environment, &deployment.cluster).await,
+        }
+    }
+
+    /// Appends an event with all that it changes, or nothing where that is recorded already.
+    async fn append(&self, key: &ApplicationKey, entry: &Entry) -> Result<Option<(Event, Change)>, ChartStoreError> {
         let writer = Uuid::new_v4().to_string();
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
@@ -167,16 +195,16 @@ impl ChartStore {
             }
             let before = self.before(key, &entry.fact).await?;
             if before.is_so(&entry.fact) {
-                return Ok(Recorded::Already);
+                return Ok(None);
             }
             let id = event_id(self.plane(), key, &entry.fact, before.lane.as_ref().map(|(lane, _)| &lane.id));
-            if self.table.get(&self.layout.marker(key, &id)).await?.is_some() {
-                return Ok(Recorded::Already);
+            // In a lane, whoever recorded it has moved the lane, too: then this transaction cannot be made.
+            let recurs = matches!(entry.fact.recurrence(), Recurrence::Lane(_));
+            if !recurs && self.table.get(&self.layout.marker(key, &id)).await?.is_some() {
+                return Ok(None);
             }
-            let Some((event, writes)) = self.transition(key, &entry, before, id, &writer)? else {
-                return Ok(Recorded::Already);
-            };
-            let made = match self.commit("journal", &writes).await {
+            let Some(transition) = self.transition(key, entry, before, id, &writer)? else { return Ok(None) };
+            let made = match self.commit("journal", &transition.writes).await {
                 Ok(()) => true,
                 // The head moved, so this transaction cannot be made any more; but it may be what moved it.
                 Err(TableError::ConditionFailed { .. }) => self.is_marked_by(&writer, key, &id).await?,
@@ -184,7 +212,7 @@ impl ChartStore {
             };
             if made {
                 self.announce_append();
-                return Ok(Recorded::Appended(event));
+                return Ok(Some((transition.event, transition.change)));
             }
         }
         Err(ChartStoreError::contended_journal(key))
@@ -272,7 +300,7 @@ impl ChartStore {
         })
     }
 
-    /// The event and the writes of a transition, or none where there is nothing to record.
+    /// A transition, or none where there is nothing to record.
     fn transition(
         &self,
         key: &ApplicationKey,
@@ -280,7 +308,7 @@ impl ChartStore {
         before: Before,
         id: Digest,
         writer: &str,
-    ) -> Result<Option<(Event, Vec<Write>)>, ChartStoreError> {
+    ) -> Result<Option<Transition>, ChartStoreError> {
         let event = Event {
             schema_version: SCHEMA_VERSION,
             plane: self.plane().to_owned(),
@@ -307,14 +335,14 @@ impl ChartStore {
             let lane_before = before.lane.as_ref().map(|(_, item)| item);
             writes.push(Write::put(self.layout.lane(key, &lane), encode(&state), Condition::unchanged(lane_before)));
         }
-        self.domain_writes(&event, change, entry.chart_package.as_ref(), &before, &mut writes)?;
-        Ok(Some((event, writes)))
+        self.domain_writes(&event, &change, entry.chart_package.as_ref(), &before, &mut writes)?;
+        Ok(Some(Transition { event, change, writes }))
     }
 
     fn domain_writes(
         &self,
         event: &Event,
-        change: Change,
+        change: &Change,
         package: Option<&Bytes>,
         before: &Before,
         writes: &mut Vec<Write>,
@@ -354,6 +382,10 @@ impl ChartStore {
             }
             Fact::Purged { version, .. } => {
                 writes.push(Write::delete(self.layout.chart(key, version), Condition::Any));
+            }
+            // It is the application's own from then on, as a blob that is linked to it.
+            Fact::Deployment(Deployment { inventory: Some(inventory), .. }) => {
+                writes.push(self.linking(key, inventory));
             }
             _ => {}
         }

@@ -16,10 +16,15 @@ impl ChartStore {
             }
         }
         for batch in missing.chunks(MAX_WRITES) {
-            let link = |digest| Write::put(self.layout.link(key, digest), "{}", Condition::Any);
-            self.commit("links", &batch.iter().map(link).collect::<Vec<_>>()).await?;
+            let writes: Vec<_> = batch.iter().map(|digest| self.linking(key, digest)).collect();
+            self.commit("links", &writes).await?;
         }
         Ok(missing.len())
+    }
+
+    /// What links an application to a blob.
+    pub(super) fn linking(&self, key: &ApplicationKey, digest: &Digest) -> Write {
+        Write::put(self.layout.link(key, digest), "{}", Condition::Any)
     }
 
     /// Takes links away; those that are not there are none to take.

@@ -63,6 +63,8 @@ impl SqliteTable {
             .busy_timeout(BUSY_TIMEOUT);
         let pool = SqlitePoolOptions::new()
             .max_connections(8)
+            // A file's connection does not go dead meanwhile, and to ask it is a trip to its thread and back.
+            .test_before_acquire(false)
             .connect_with(options)
             .await
             .map_err(|error| unavailable(&path, format!("the database cannot be opened: {error}")))?;

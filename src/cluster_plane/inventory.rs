@@ -10,10 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::objects::ObjectId;
 use crate::{
     api::InventoryRef,
-    chart_store::{ChartStore, ChartStoreError},
     digest::{Digest, canonical_json},
     image_harbor::{self, HarborError, ImageHarbor},
-    release::ApplicationKey,
 };
 
 /// The largest inventory that is read, in bytes; 10,000 objects take some 3 MiB.
@@ -102,15 +100,9 @@ impl Inventory {
         InventoryRef { digest: Digest::of_canonical(self), objects }
     }
 
-    /// Stores it for an application, and links it.
-    pub async fn store(
-        &self,
-        harbor: &dyn ImageHarbor,
-        store: &ChartStore,
-        key: &ApplicationKey,
-    ) -> Result<InventoryRef, InventoryError> {
-        let digest = image_harbor::store_bytes(harbor, canonical_json(self)).await?;
-        store.link(key, &[digest]).await?;
+    /// Stores it. It is nobody's yet: whoever names it links it to its application.
+    pub async fn store(&self, harbor: &dyn ImageHarbor) -> Result<InventoryRef, HarborError> {
+        image_harbor::store_bytes(harbor, canonical_json(self)).await?;
         Ok(self.reference())
     }
 
@@ -125,12 +117,9 @@ impl Inventory {
 /// Why an inventory cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum InventoryError {
-    /// The Harbor did not give or take it.
+    /// The Harbor did not give it.
     #[error(transparent)]
     Harbor(#[from] HarborError),
-    /// The Chart Store did not take its link.
-    #[error(transparent)]
-    ChartStore(#[from] ChartStoreError),
     /// It is none.
     #[error("the inventory {digest} cannot be read: {problem}")]
     Damaged {

@@ -107,7 +107,7 @@ pub(super) async fn of(
             needs.add(&by, inventory);
         }
     }
-    // Links come before what they are for, so they are read after it: nothing that is new lacks one.
+    // Links come before or with what they are for, so they are read after it: nothing that is new lacks one.
     for digest in links(store, key).await? {
         needs.add("a link", digest).linked = true;
     }

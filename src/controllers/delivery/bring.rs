@@ -10,10 +10,10 @@ use tokio::{sync::SemaphorePermit, time::timeout};
 
 use super::{Request, Wanted, cluster::Target, history::History, inputs::Inputs, manifests, pull_secret};
 use crate::{
-    api::{DeliveryStatus, InventoryRef, annotation},
+    api::{DeliveryStatus, annotation},
     cluster_plane::{
         Inventory, InventoryError,
-        apply::{Applied, Plan},
+        apply::Plan,
         credential,
         objects::ObjectId,
         provisions::Provision,
@@ -45,7 +45,7 @@ pub async fn bring(
     wanted: &Wanted,
     status: &mut DeliveryStatus,
     history: &mut History<'_>,
-) -> Result<InventoryRef, Halt> {
+) -> Result<Inventory, Halt> {
     let object = request.object;
     let uid = object.uid().unwrap_or_default();
     // With `force` another answer may come to the same inputs.
@@ -83,7 +83,7 @@ async fn attempt(
     wanted: &Wanted,
     status: &mut DeliveryStatus,
     history: &mut History<'_>,
-) -> Result<InventoryRef, Halt> {
+) -> Result<Inventory, Halt> {
     let spec = &request.object.spec;
     let cluster = &target.cluster;
     let told = (status.inventory.clone(), status.attempted);
@@ -100,14 +100,17 @@ async fn attempt(
     let ids: BTreeSet<_> = planned.keys().cloned().collect();
 
     let during = before.with(planned);
-    if during.ids() != named.ids() {
-        status.inventory = Some(during.store(context.harbor.as_ref(), &context.chart_store, &request.key).await?);
-    }
+    let inventory = match during.ids() == named.ids() {
+        true => status.inventory.clone(),
+        false => Some(during.store(context.harbor.as_ref()).await?),
+    };
+    let begins = history.begin(wanted, inventory.as_ref().map(|inventory| inventory.digest)).await?;
+    // Whatever a status names is linked.
+    status.inventory = inventory;
     status.attempted = Some(inputs.digest);
     let message = format!("applying {} to {}", wanted.name(), spec.cluster);
-    let inventory = status.inventory.as_ref().map(|inventory| inventory.digest);
     // An attempt that the journal has the beginning of already is kept in the status alone.
-    if !history.begin(wanted, inventory).await? && (status.inventory.clone(), status.attempted) != told {
+    if !begins && (status.inventory.clone(), status.attempted) != told {
         reconcile::progress(request.object, context, status, message.clone()).await?;
     }
 
@@ -132,7 +135,9 @@ async fn attempt(
             applied?
         }
     };
-    keep(context, request, status, applied).await
+    let there = Inventory::new(applied);
+    status.inventory = Some(there.store(context.harbor.as_ref()).await?);
+    Ok(there)
 }
 
 /// What is to be applied, and the turn to do so: everything is found out before anything is changed.
@@ -173,7 +178,7 @@ async fn provide_credential(
     Ok(())
 }
 
-/// Applies again those of the objects that are named, as they are wanted.
+/// Applies again those of the objects that are named, as they are wanted; what is there then.
 pub async fn again(
     context: &Context,
     request: &Request<'_>,
@@ -182,7 +187,7 @@ pub async fn again(
     wanted: &Wanted,
     status: &mut DeliveryStatus,
     ids: &BTreeSet<ObjectId>,
-) -> Result<(), Halt> {
+) -> Result<Inventory, Halt> {
     let spec = &request.object.spec;
     let objects = manifests::read(context, request, target, wanted, inputs).await?;
     let before = inventory(context, status).await?;
@@ -196,8 +201,12 @@ pub async fn again(
     provide_credential(context, request, target, &mut plan).await?;
     let mut all = before.objects().clone();
     all.extend(plan.apply(&target.cluster, spec.force).await?);
-    keep(context, request, status, all).await?;
-    Ok(())
+    let there = Inventory::new(all);
+    let reference = there.store(context.harbor.as_ref()).await?;
+    // Nothing is recorded that would link it.
+    context.chart_store.link(&request.key, &[reference.digest]).await?;
+    status.inventory = Some(reference);
+    Ok(there)
 }
 
 /// What the status names of what the delivery has in its cluster.
@@ -223,22 +232,10 @@ pub async fn may_be_there(
     }
 }
 
-async fn keep(
-    context: &Context,
-    request: &Request<'_>,
-    status: &mut DeliveryStatus,
-    applied: Applied,
-) -> Result<InventoryRef, Halt> {
-    let kept = Inventory::new(applied).store(context.harbor.as_ref(), &context.chart_store, &request.key).await?;
-    status.inventory = Some(kept.clone());
-    Ok(kept)
-}
-
 impl From<InventoryError> for Halt {
     fn from(error: InventoryError) -> Self {
         match error {
             InventoryError::Harbor(error) => error.into(),
-            InventoryError::ChartStore(error) => error.into(),
             error => Self::retry(crate::api::reason::INTERNAL, error.to_string()),
         }
     }

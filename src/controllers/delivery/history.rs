@@ -9,8 +9,8 @@ use super::{
     verdict::{Known, Verdict},
 };
 use crate::{
-    api::{DeliverySpec, DeliveryStatus, InventoryRef},
-    chart_store::{Deployed, Deployment, DeploymentRecord, DeploymentState, Entry, Fact},
+    api::{DeliverySpec, DeliveryStatus},
+    chart_store::{Deployed, Deployment, DeploymentRecord, DeploymentState},
     controllers::{
         context::{Context, PLANE},
         outcome::Halt,
@@ -87,18 +87,25 @@ impl<'a> History<'a> {
     /// and nothing is recorded.
     pub async fn begin(&mut self, wanted: &Wanted, inventory: Option<Digest>) -> Result<bool, Halt> {
         if is_begun(self.state(&wanted.artifact)) {
+            self.link(inventory).await?;
             return Ok(false);
         }
         self.append(wanted, DeploymentState::Requested, inventory, None).await?;
         Ok(true)
     }
 
-    /// The cluster has taken it.
-    pub async fn applied(&mut self, wanted: &Wanted, inventory: &InventoryRef) -> Result<(), Halt> {
-        if self.was_applied(&wanted.artifact) {
-            return Ok(());
+    /// The cluster has taken it, and all of `inventory` is there.
+    pub async fn applied(&mut self, wanted: &Wanted, inventory: Option<Digest>) -> Result<(), Halt> {
+        match self.was_applied(&wanted.artifact) {
+            true => self.link(inventory).await,
+            false => self.append(wanted, DeploymentState::Applied, inventory, None).await,
         }
-        self.append(wanted, DeploymentState::Applied, Some(inventory.digest), None).await
+    }
+
+    /// Links an inventory of which nothing is recorded: what is recorded is linked with it.
+    async fn link(&self, inventory: Option<Digest>) -> Result<(), Halt> {
+        self.context.chart_store.link(&self.request.key, inventory.as_slice()).await?;
+        Ok(())
     }
 
     /// How it is now.
@@ -137,7 +144,7 @@ impl<'a> History<'a> {
         detail: Option<&str>,
     ) -> Result<(), Halt> {
         let spec = &self.request.object.spec;
-        let fact = Fact::Deployment(Deployment {
+        let deployment = Deployment {
             environment: spec.environment.clone(),
             cluster: spec.cluster.clone(),
             version: wanted.version.clone(),
@@ -148,11 +155,8 @@ impl<'a> History<'a> {
             detail: detail.map(|detail| detail.chars().take(MAX_DETAIL).collect()),
             attempt: 0,
             replaces: None,
-        });
-        let entry = Entry { actor: PLANE.to_owned(), fact, spec: None, chart_package: None };
-        let store = &self.context.chart_store;
-        store.record(&self.request.key, entry).await?;
-        self.record = store.deployment(&self.request.key, &spec.environment, &spec.cluster).await?;
+        };
+        self.record = self.context.chart_store.record_deployment(&self.request.key, PLANE, deployment).await?;
         Ok(())
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Request, bring, cluster::Target};
+use super::{Request, cluster::Target};
 use crate::{
-    api::{DeliveryStatus, reason},
+    api::reason,
     cluster_plane::{
         Inventory,
         health::{Doubt, Health, HealthState, Trouble},
@@ -91,13 +91,12 @@ pub async fn look(
     context: &Context,
     request: &Request<'_>,
     target: &Target,
-    status: &DeliveryStatus,
+    inventory: &Inventory,
 ) -> Result<Sight, Halt> {
-    let inventory = bring::inventory(context, status).await?;
     let delivery = request.ownership.delivery();
-    let watching = target.cluster.watch(context.chart_store.plane(), delivery, &inventory);
+    let watching = target.cluster.watch(context.chart_store.plane(), delivery, inventory);
     match tokio::time::timeout(LOOK, watching).await {
-        Ok(Ok(())) => Ok(see(&inventory, target.cluster.observed())),
+        Ok(Ok(())) => Ok(see(inventory, target.cluster.observed())),
         Ok(Err(error)) => Err(ApplyFailure::of_kind(&error).into()),
         Err(_) => {
             let cluster = &request.object.spec.cluster;

@@ -242,9 +242,11 @@ async fn settle(
     let inputs = inputs::Inputs::read(context, request, target, wanted).await?;
     let was_applied = history.was_applied(&wanted.artifact);
     // Where the journal has the beginning of something else, the status is from before that.
-    if !is_applied(status, &inputs) || !was_applied {
-        let inventory = bring::bring(context, request, target, &inputs, wanted, status, history).await?;
-        history.applied(wanted, &inventory).await?;
+    let inventory = if is_applied(status, &inputs) && was_applied {
+        bring::inventory(context, status).await?
+    } else {
+        let brought = bring::bring(context, request, target, &inputs, wanted, status, history).await?;
+        history.applied(wanted, status.inventory.as_ref().map(|inventory| inventory.digest)).await?;
         status.attempted = None;
         let at = match &status.applied {
             // The same once more, into a cluster that has changed: its time to become healthy has begun already.
@@ -257,8 +259,9 @@ async fn settle(
             inputs_digest: inputs.digest,
             at,
         });
-    }
-    let sight = look::look(context, request, target, status).await?;
+        brought
+    };
+    let sight = look::look(context, request, target, &inventory).await?;
     if sight.drift.is_empty() || request.object.spec.drift_policy == DriftPolicy::Report {
         return Ok(sight);
     }
@@ -302,10 +305,10 @@ async fn correct(
     let ids: BTreeSet<_> = sight.drift.iter().map(|drift| drift.id.clone()).collect();
     // Counted also where it fails halfway: what was put right until then wakes whoever changes it.
     context.corrections.made(&uid);
-    bring::again(context, request, target, inputs, wanted, status, &ids).await?;
+    let inventory = bring::again(context, request, target, inputs, wanted, status, &ids).await?;
     let message = format!("applied again: {}", Drift::list(&sight.drift));
     context.publish(request.object, EventType::Normal, "DriftCorrected", &message).await;
-    look::look(context, request, target, status).await
+    look::look(context, request, target, &inventory).await
 }
 
 /// What is said of a cluster that cannot be seen.
