@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, ReadDir, TryLockError},
-    io,
+    io::{self, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
@@ -67,6 +67,21 @@ impl Directory {
     pub(super) fn new_file(&self) -> io::Result<NamedTempFile> {
         // What is stored is never written again, and other users' tools may read it as far as the umask lets them.
         tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o444)).tempfile_in(self.root.join("tmp"))
+    }
+
+    /// A file in `tmp` with this content, durably.
+    pub(super) fn durable(&self, content: &[u8]) -> io::Result<TempPath> {
+        let mut file = self.new_file()?;
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        Ok(file.into_temp_path())
+    }
+
+    /// Gives a finished file the name of a blob, durably, unless it is taken; whether it did.
+    pub(super) fn name(&self, file: TempPath, blob: &Path) -> io::Result<bool> {
+        let named = publish(file, blob)?;
+        self.sync_blobs()?;
+        Ok(named)
     }
 
     /// Gives a finished file its place in a session.

@@ -34,6 +34,10 @@ use super::{
 };
 use crate::{digest::Digest, failpoint};
 
+/// The most bytes of a file that is written or read in one trip to a thread that may block: with so few, the trips are what
+/// it costs.
+const SMALL: u64 = 64 << 10;
+
 /// A Harbor in a local directory, which several processes of one machine may share.
 #[derive(Debug, Clone)]
 pub struct LocalHarbor {
@@ -98,9 +102,10 @@ impl ImageHarbor for LocalHarbor {
     async fn read(&self, digest: &Digest, range: Option<Range<u64>>) -> Result<ByteStream, HarborError> {
         let path = self.directory.blob(digest);
         let opened = self.blocking(&format!("opening {digest}"), move |_| read::open(&path)).await?;
-        let (file, size) = opened.ok_or(HarborError::NotFound(*digest))?;
+        let opened = opened.ok_or(HarborError::NotFound(*digest))?;
         let (store, digest) = (self.name(), *digest);
-        Ok(read::stream(file, within(range, size)?, self.name(), move |seen| HarborError::Damaged {
+        let range = within(range, opened.size())?;
+        Ok(opened.stream(range, self.name(), move |seen| HarborError::Damaged {
             store: store.clone(),
             digest,
             message: format!("its file ended {seen} bytes after the start of the range"),
@@ -115,16 +120,21 @@ impl ImageHarbor for LocalHarbor {
             return Ok(Stored { size: there, written: false });
         }
         let mut intake = Intake::new(*digest, size);
-        let file = self.write(bytes, |chunk| intake.take(chunk)).await?;
-        let size = intake.finish()?;
         let name = self.directory.blob(digest);
-        let written = self
-            .blocking(&format!("storing {digest}"), move |directory| {
-                let written = directory::publish(file, &name)?;
-                directory.sync_blobs()?;
-                Ok(written)
-            })
-            .await?;
+        let storing = format!("storing {digest}");
+        let (size, written) = match size {
+            Some(small) if small <= SMALL => {
+                let content = collect(bytes, &mut intake).await?;
+                let size = intake.finish()?;
+                let write = move |directory: &Directory| directory.name(directory.durable(&content)?, &name);
+                (size, self.blocking(&storing, write).await?)
+            }
+            _ => {
+                let file = self.write(bytes, |chunk| intake.take(chunk)).await?;
+                let size = intake.finish()?;
+                (size, self.blocking(&storing, move |directory| directory.name(file, &name)).await?)
+            }
+        };
         if written {
             failpoint::after_write("blob");
         }
@@ -157,9 +167,10 @@ impl ImageHarbor for LocalHarbor {
         names::check_chunk(session, chunk)?;
         let path = self.directory.session(session).join(&chunk.id);
         let opened = self.blocking(&format!("opening a piece of {session}"), move |_| read::open(&path)).await?;
-        let (file, size) = opened.ok_or_else(|| names::not_staged(session, chunk))?;
+        let opened = opened.ok_or_else(|| names::not_staged(session, chunk))?;
         let (session, chunk) = (session.to_owned(), chunk.clone());
-        Ok(read::stream(file, within(range, size)?, self.name(), move |_| names::not_staged(&session, &chunk)))
+        let range = within(range, opened.size())?;
+        Ok(opened.stream(range, self.name(), move |_| names::not_staged(&session, &chunk)))
     }
 
     async fn discard_session(&self, session: &str) -> Result<(), HarborError> {
@@ -196,6 +207,16 @@ impl ImageHarbor for LocalHarbor {
     async fn ping(&self) -> Result<(), HarborError> {
         self.blocking("making a file", |directory| directory.new_file().map(drop)).await
     }
+}
+
+/// All bytes of a blob that is announced as small.
+async fn collect(mut bytes: ByteStream, intake: &mut Intake) -> Result<Vec<u8>, HarborError> {
+    let mut content = Vec::new();
+    while let Some(chunk) = bytes.try_next().await? {
+        intake.take(&chunk)?;
+        content.extend_from_slice(&chunk);
+    }
+    Ok(content)
 }
 
 /// The `limit` first blobs after one, without ever holding more of them.
