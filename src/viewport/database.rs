@@ -159,6 +159,8 @@ impl Database {
         let pool = AnyPoolOptions::new()
             .max_connections(8)
             .acquire_timeout(CONNECT)
+            // A file's connection does not go dead meanwhile, as a server's may.
+            .test_before_acquire(dialect == Dialect::MySql)
             .after_connect(move |connection, _| Box::pin(begin_session(connection, dialect)))
             .connect_lazy_with(options.clone());
         Ok(Self { pool, options, file, name, plane: plane.to_owned(), ready: OnceCell::new(), dialect })

@@ -36,5 +36,5 @@ pub use paging::{MAX_LIMIT, PageRequest};
 pub use projector::{Behind, Projector, ProjectorError, Status, behind};
 pub use queries::{AuditFilter, Clusters, MatrixFilter, Shown};
 pub use reports::{Figures, LeadTime, Report, ReportPeriod, ReportRequest};
-pub use store::{Cursor, Viewport, open};
+pub use store::{Cursor, Step, Viewport, open};
 pub use verify::verify;

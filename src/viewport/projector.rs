@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     error::ViewportError,
-    store::{Cursor, Viewport},
+    store::{Cursor, Step, Viewport},
 };
 use crate::{
     chart_store::{ChartStore, ChartStoreError, HEAD_PARTITIONS, Head},
@@ -26,13 +26,16 @@ use crate::{
 
 /// How long nothing may have been appended until the heads are looked at anyway, with cursors read anew.
 const SAFETY_INTERVAL: Duration = Duration::from_secs(60);
-/// How many times as long as a pass the rest after it is: passes take a tenth of the time, and what is appended meanwhile is
-/// projected together.
-const RESTS: u32 = 9;
-/// The longest rest after a pass. One that is longer itself takes more than its tenth.
-const LONGEST_REST: Duration = Duration::from_secs(2);
+/// How many times as long as a pass the rest after it is: passes take a twentieth of the time, and what is appended
+/// meanwhile is projected together.
+const RESTS: u32 = 19;
+/// The longest rest after a pass. One that is longer itself takes more than its twentieth.
+const LONGEST_REST: Duration = Duration::from_secs(5);
 /// How many events are applied in one transaction.
 const BATCH: usize = 50;
+/// How many applications are moved on in one transaction, as far as that goes: its beginning and its end are trips to the
+/// database, as each statement is.
+const TOGETHER: usize = 16;
 /// How many heads are read at once.
 const HEADS_AT_ONCE: usize = 500;
 /// How often an application is tried in a pass while other projectors move it on.
@@ -190,23 +193,27 @@ impl Projector {
         self.tell(journals, behind.len(), events, None);
         let mut held = BTreeMap::new();
         let mut left = behind.len();
-        for behind in behind {
-            let key = behind.head.key.clone();
-            let mut at = behind.at;
-            let moved = self.move_on(&behind.head, &mut at).await;
-            if let Some(cursor) = at {
-                cursors.insert(key.clone(), cursor);
-            }
-            match moved {
-                Ok(()) => {
-                    events -= behind.events();
-                    left -= 1;
-                    self.tell(journals, left, events, None);
+        for group in behind.chunks(TOGETHER) {
+            // What holds up one of them is to hold up no other: they go on one by one.
+            let reached = self.advance_together(group).await;
+            let reached = reached.unwrap_or_else(|_| group.iter().map(|behind| behind.at).collect());
+            for (behind, mut at) in group.iter().zip(reached) {
+                let key = behind.head.key.clone();
+                let moved = self.move_on(&behind.head, &mut at).await;
+                if let Some(cursor) = at {
+                    cursors.insert(key.clone(), cursor);
                 }
-                Err(error) if is_of_one_application(&error) => {
-                    held.insert(key, error.to_string());
+                match moved {
+                    Ok(()) => {
+                        events -= behind.events();
+                        left -= 1;
+                        self.tell(journals, left, events, None);
+                    }
+                    Err(error) if is_of_one_application(&error) => {
+                        held.insert(key, error.to_string());
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
             }
         }
         self.tell(journals, left, events, Some(held));
@@ -224,6 +231,17 @@ impl Projector {
             }
             other => Ok(other?),
         }
+    }
+
+    /// Moves applications on together, as far as one transaction goes; where they are then.
+    async fn advance_together(&self, group: &[Behind]) -> Result<Vec<Option<Cursor>>, ProjectorError> {
+        let few = BATCH.div_ceil(TOGETHER);
+        let mut events = Vec::with_capacity(group.len());
+        for Behind { head, at } in group {
+            events.push(self.store.events(&head.key, at.map_or(0, |cursor| cursor.seq), few).await?);
+        }
+        let steps = group.iter().zip(&events).map(|(it, events)| Step { key: &it.head.key, at: it.at, events });
+        Ok(self.viewport.apply_all(&steps.collect::<Vec<_>>()).await?)
     }
 
     /// Moves an application on to where its journal ended when the head was read, or further.
@@ -245,7 +263,8 @@ impl Projector {
     /// Moves an application on from where it is believed to be.
     async fn advance(&self, head: &Head, at: &mut Option<Cursor>) -> Result<(), ProjectorError> {
         let key = &head.key;
-        loop {
+        let end = Cursor { seq: head.seq, hash: head.hash };
+        while *at != Some(end) {
             let after = at.map_or(0, |cursor| cursor.seq);
             if after >= head.seq {
                 return self.check_end(key, *at).await;
@@ -256,6 +275,7 @@ impl Projector {
             }
             *at = self.viewport.apply(key, *at, &events).await?;
         }
+        Ok(())
     }
 
     /// That an application which seems to be at the end of its journal, or beyond, is at an event that the journal has.

@@ -37,6 +37,17 @@ pub struct Cursor {
     pub hash: Digest,
 }
 
+/// What is to be projected of an application next.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<'a> {
+    /// The application.
+    pub key: &'a ApplicationKey,
+    /// Where it is said to be.
+    pub at: Option<Cursor>,
+    /// Events of its journal that follow.
+    pub events: &'a [Event],
+}
+
 /// The Viewport that the settings name: the MySQL database, or else the SQLite database in the data directory.
 ///
 /// Nothing is connected yet, so that a database that is down keeps nobody from starting. The first use makes the tables
@@ -108,23 +119,35 @@ impl Viewport {
         at: Option<Cursor>,
         events: &[Event],
     ) -> Result<Option<Cursor>, ViewportError> {
-        let (following, end) = continuation(key, at, events)?;
-        let Some(end) = end else { return Ok(at) };
+        Ok(self.apply_all(&[Step { key, at, events }]).await?.pop().flatten())
+    }
+
+    /// The same of several applications in one transaction: all of them, or none.
+    pub async fn apply_all(&self, steps: &[Step<'_>]) -> Result<Vec<Option<Cursor>>, ViewportError> {
+        let continued = steps.iter().map(|step| continuation(step.key, step.at, step.events));
+        let continued = continued.collect::<Result<Vec<_>, _>>()?;
+        let ends = steps.iter().zip(&continued).map(|(step, (_, end))| end.or(step.at)).collect();
+        if continued.iter().all(|(_, end)| end.is_none()) {
+            return Ok(ends);
+        }
         let database = &self.database;
         let mut lease = database.lease().await?;
         let mut transaction = database.run(lease.begin_with(database.dialect.begin())).await?;
         self.check_projection(&mut transaction, database.dialect.shared()).await?;
-        // The cursor first: it is the lock on everything else of this application.
-        self.move_cursor(&mut transaction, key, at, end).await?;
-        for event in following {
-            for change in project(event) {
-                self.write(&mut transaction, key, &change).await?;
+        for (Step { key, at, .. }, (following, end)) in steps.iter().zip(continued) {
+            let Some(end) = end else { continue };
+            // The cursor first: it is the lock on everything else of this application.
+            self.move_cursor(&mut transaction, key, *at, end).await?;
+            for event in following {
+                for change in project(event) {
+                    self.write(&mut transaction, key, &change).await?;
+                }
             }
         }
         database.run(transaction.commit()).await?;
         lease.done();
         crate::failpoint::after_write("viewport events");
-        Ok(Some(end))
+        Ok(ends)
     }
 
     /// Forgets everything, so that it is projected again from the beginning. Cursors go first: whoever is about to move

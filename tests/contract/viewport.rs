@@ -125,6 +125,7 @@ contract!(
     answers::pages_are_the_whole_list,
     faithful::events_are_projected_once_and_in_order,
     faithful::what_the_database_refuses_leaves_nothing,
+    faithful::several_applications_move_on_together_or_not_at_all,
     faithful::one_application_holds_up_no_other,
     faithful::an_interrupted_pass_leaves_neither_gap_nor_duplicate,
     faithful::racing_projectors_leave_one_history,

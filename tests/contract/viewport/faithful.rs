@@ -8,7 +8,7 @@ use orbit_plane::{
     digest::Digest,
     release::{ApplicationKey, ClusterRef},
     settings::StoreSettings,
-    viewport::{self, Cursor, PageRequest, Projector, ViewportError},
+    viewport::{self, Cursor, PageRequest, Projector, Step, ViewportError},
 };
 use pretty_assertions::assert_eq;
 use serde_json::json;
@@ -64,6 +64,30 @@ pub async fn what_the_database_refuses_leaves_nothing(under: Under) {
     assert!(matches!(&refused, ViewportError::Refused { key, .. } if *key == web()), "{refused}");
     assert_eq!(under.viewport.dump().await.unwrap(), [""; 0]);
     under.catch_up().await;
+    under.assert_faithful().await;
+}
+
+pub async fn several_applications_move_on_together_or_not_at_all(under: Under) {
+    let keys = ["a", "b"].map(|application| ApplicationKey::new("shop", application));
+    let mut journals = Vec::new();
+    for key in &keys {
+        under.record(key, released("1.0.0", &key.application)).await;
+        journals.push(under.store.events(key, 0, 100).await.unwrap());
+    }
+    let viewport = &under.viewport;
+    let step = |at: [Option<Cursor>; 2]| {
+        let steps = keys.iter().zip(at).zip(&journals);
+        steps.map(|((key, at), events)| Step { key, at, events }).collect::<Vec<_>>()
+    };
+    let ends: Vec<_> = journals.iter().map(|events| at(events.last().unwrap())).collect();
+    // Somebody else has moved one of them on.
+    viewport.apply(&keys[1], None, &journals[1][..1]).await.unwrap();
+    let before = viewport.dump().await.unwrap();
+    let moved = viewport.apply_all(&step([None, None])).await.unwrap_err();
+    assert!(matches!(&moved, ViewportError::CursorMoved { key } if *key == keys[1]), "{moved}");
+    assert_eq!(viewport.dump().await.unwrap(), before);
+    assert_eq!(viewport.apply_all(&step([None, at(&journals[1][0])])).await.unwrap(), ends);
+    assert_eq!(viewport.apply_all(&step([ends[0], ends[1]])).await.unwrap(), ends, "nothing is left to be done");
     under.assert_faithful().await;
 }
 
