@@ -293,6 +293,9 @@ impl Observed {
 
     /// Keeps what an object is, unless it is another one beyond so many. An older word than what is known is left aside.
     fn take(&self, id: ObjectId, kind: &GroupVersionKind, object: &DynamicObject, most: usize) {
+        if self.is_known(&id, resource_version(object)) {
+            return;
+        }
         let seen = Seen {
             delivery: ownership::delivery_of(&object.metadata),
             fingerprint: ownership::fingerprint(&object.metadata),
@@ -319,6 +322,17 @@ impl Observed {
         if changed {
             self.wake(delivery);
         }
+    }
+
+    /// Whether this version of an object has been seen, and no other verdict can come of it: what was applied comes by the
+    /// watch once more. It counts as seen again.
+    fn is_known(&self, id: &ObjectId, version: u128) -> bool {
+        let mut state = self.lock();
+        let known = state.objects.get_mut(id).filter(|it| it.resource_version == version && version > 0);
+        let Some(known) = known.filter(|it| it.seen.health.state == HealthState::Current) else { return false };
+        known.at = Instant::now();
+        state.told.remove(id);
+        true
     }
 
     /// An object is gone since the version given.

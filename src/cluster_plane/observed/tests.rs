@@ -55,6 +55,33 @@ fn object(version: u32, fields: Value) -> DynamicObject {
 }
 
 #[test]
+fn a_version_that_is_known_is_no_news_and_one_that_says_nothing_always_is() {
+    let mut scene = Scene::new();
+    let tell = |scene: &Scene, version: u32, fields: Value| {
+        scene.observed.apply(id("ConfigMap", "a"), &gvk(), &object(version, fields));
+    };
+    let fingerprint = |scene: &Scene| scene.observed.object(&id("ConfigMap", "a")).unwrap().fingerprint;
+    tell(&scene, 7, json!({"f:data": {}}));
+    let trouble = Trouble::new("FailedMount", "no such thing");
+    scene.observed.tell(id("ConfigMap", "a"), trouble);
+    scene.woken();
+    // It is listed once more, and stays.
+    let number = scene.observed.begin(&Watched::of(&id("ConfigMap", "a")));
+    let began = Instant::now();
+    tell(&scene, 7, json!({"f:data": {}}));
+    scene.observed.listed(&Watched::of(&id("ConfigMap", "a")), number, began);
+    assert_eq!(scene.woken(), 0);
+    assert!(scene.observed.troubles(&id("ConfigMap", "a")).is_empty(), "it is well");
+    // Some extension servers have versions that are no numbers.
+    scene.observed.delete(&id("ConfigMap", "a"), &object(8, json!({})));
+    let before = [json!({"f:data": {}}), json!({"f:data": {"f:a": {}}})].map(|fields| {
+        tell(&scene, 0, fields);
+        fingerprint(&scene)
+    });
+    assert_ne!(before[0], before[1]);
+}
+
+#[test]
 fn an_older_word_changes_nothing() {
     let mut scene = Scene::new();
     let seen = |scene: &Scene| scene.observed.object(&id("ConfigMap", "a"));
