@@ -367,5 +367,22 @@ mod tests {
         let mut successor = json!({"metadata": {"uid": "v"}});
         assert!(json_patch::patch(&mut successor, &patch).is_err());
         assert_eq!(successor.get("status"), None);
+        let mut object = json!({"metadata": {"uid": "u"}, "spec": {"a": 1, "b": {"c": 2, "d": 3}}});
+        json_patch::patch(&mut object, &setting(Some("u"), "/spec/b", &json!(4))).unwrap();
+        assert_eq!(object["spec"], json!({"a": 1, "b": 4}), "the part as a whole, and nothing beside it");
+        json_patch::patch(&mut object, &setting(Some("u"), "/spec", &json!({"e": 5}))).unwrap();
+        assert_eq!(object["spec"], json!({"e": 5}));
+    }
+
+    #[test]
+    fn another_object_is_told_from_one_that_is_invalid() {
+        let refused = |details: Value| -> Status {
+            let status = json!({"status": "Failure", "code": 422, "reason": "Invalid", "details": details});
+            serde_json::from_value(status).unwrap()
+        };
+        assert!(is_another(&refused(json!(null))) && is_another(&refused(json!({"causes": []}))));
+        assert!(!is_another(&refused(json!({"causes": [{"field": "spec.timeout", "message": "too long"}]}))));
+        let missing: Status = serde_json::from_value(json!({"status": "Failure", "code": 404})).unwrap();
+        assert!(!is_another(&missing));
     }
 }

@@ -10,7 +10,7 @@
 //! But looks are never held up for good.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -23,10 +23,10 @@ use crate::cluster_plane::ClusterKey;
 const PER_CLUSTER: usize = 24;
 /// How many of these may be for looks.
 const LOOKS: usize = 8;
-/// How many while the cluster is changed.
-const LOOKS_BESIDE_CHANGES: usize = 2;
+/// How many while the cluster is changed: the last of a crowd would wait for the first ones' reports.
+const LOOKS_BESIDE_CHANGES: usize = 1;
 /// After so many changes in a row it is the turn of one who only looks.
-const IN_A_ROW: usize = 16;
+const IN_A_ROW: usize = 64;
 
 /// What a place is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,11 +112,13 @@ struct Line {
     looking: usize,
     /// Changes that were let in before a look that waits.
     in_a_row: usize,
-    /// Who waits and for what, by UID.
-    waiting: HashMap<String, Errand>,
-    /// In the order of asking. Who has been forgotten or waits for something else by now is passed over.
-    changes: VecDeque<Who>,
-    looks: VecDeque<Who>,
+    /// How many turns were given out.
+    turns: u64,
+    /// Who waits, for what, and since which turn, by UID.
+    waiting: HashMap<String, (Errand, u64)>,
+    /// The same by turn.
+    changes: BTreeMap<u64, Who>,
+    looks: BTreeMap<u64, Who>,
     /// Who was called and has not come yet, by UID.
     called: HashMap<String, Errand>,
 }
@@ -196,15 +198,28 @@ impl State {
 
 impl Line {
     fn join(&mut self, who: &Who, errand: Errand) {
-        let waits_for = self.waiting.get(&who.uid);
-        let has_turn = waits_for == Some(&errand) || waits_for == Some(&Errand::Change);
+        let waits_for = self.waiting.get(&who.uid).map(|(errand, _)| *errand);
+        let has_turn = waits_for == Some(errand) || waits_for == Some(Errand::Change);
         if has_turn || self.called.contains_key(&who.uid) {
             return;
         }
-        self.waiting.insert(who.uid.clone(), errand);
+        self.stop_waiting(&who.uid);
+        self.turns += 1;
+        let turn = self.turns;
+        self.waiting.insert(who.uid.clone(), (errand, turn));
+        self.of(errand).insert(turn, who.clone());
+    }
+
+    fn of(&mut self, errand: Errand) -> &mut BTreeMap<u64, Who> {
         match errand {
-            Errand::Change => self.changes.push_back(who.clone()),
-            Errand::Look => self.looks.push_back(who.clone()),
+            Errand::Change => &mut self.changes,
+            Errand::Look => &mut self.looks,
+        }
+    }
+
+    fn stop_waiting(&mut self, uid: &str) {
+        if let Some((errand, turn)) = self.waiting.remove(uid) {
+            self.of(errand).remove(&turn);
         }
     }
 
@@ -224,7 +239,7 @@ impl Line {
     }
 
     fn forget(&mut self, uid: &str) {
-        self.waiting.remove(uid);
+        self.stop_waiting(uid);
         if let Some(errand) = self.called.remove(uid) {
             self.leave(errand);
         }
@@ -246,12 +261,11 @@ impl Line {
     }
 
     fn next(&mut self) -> Option<(Errand, Who)> {
-        self.pass_over();
         let is_changed = self.taken > self.looking || !self.changes.is_empty();
         let places = if is_changed { LOOKS_BESIDE_CHANGES } else { LOOKS };
         let may_look = self.looking < places && !self.looks.is_empty();
         if !(may_look && self.in_a_row >= IN_A_ROW)
-            && let Some(change) = self.changes.pop_front()
+            && let Some((_, change)) = self.changes.pop_first()
         {
             self.in_a_row = if self.looks.is_empty() { 0 } else { self.in_a_row + 1 };
             return Some((Errand::Change, change));
@@ -260,22 +274,15 @@ impl Line {
             return None;
         }
         self.in_a_row = 0;
-        let look = self.looks.pop_front()?;
+        let (_, look) = self.looks.pop_first()?;
         Some((Errand::Look, look))
-    }
-
-    /// Passes over those in front who do not wait for that any more.
-    fn pass_over(&mut self) {
-        for (errand, line) in [(Errand::Change, &mut self.changes), (Errand::Look, &mut self.looks)] {
-            while line.front().is_some_and(|who| self.waiting.get(&who.uid) != Some(&errand)) {
-                line.pop_front();
-            }
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::{Errand::*, *};
 
     fn cluster(name: &str) -> ClusterKey {
@@ -357,17 +364,27 @@ mod tests {
     fn changes_go_before_looks_but_not_for_ever() {
         let mut scene = Scene::of(PER_CLUSTER, Change);
         (0..4).for_each(|number| scene.waits(&format!("look-{number}"), Look));
-        (0..20).for_each(|number| scene.waits(&format!("change-{number}"), Change));
-        let called: Vec<_> = (0..PER_CLUSTER).filter_map(|_| scene.one_leaves()).collect();
+        (0..IN_A_ROW + 4).for_each(|number| scene.waits(&format!("change-{number}"), Change));
+        let mut called = Vec::new();
+        while !scene.at_work.is_empty() {
+            let Some(next) = scene.one_leaves() else { continue };
+            let errand = if next.starts_with("look") { Look } else { Change };
+            let place = scene.ask(&next, errand).expect("a place is kept");
+            scene.at_work.push_back(place);
+            let (looks, changes): (Vec<_>, Vec<_>) = scene.at_work.iter().partition(|place| place.errand == Look);
+            assert!(
+                changes.is_empty() || looks.len() <= LOOKS_BESIDE_CHANGES,
+                "more have to wait until those are over"
+            );
+            called.push(next);
+        }
         let changes = |numbers: std::ops::Range<usize>| numbers.map(|number| format!("change-{number}"));
         let expected: Vec<_> = changes(0..IN_A_ROW)
             .chain(["look-0".to_owned()])
-            .chain(changes(IN_A_ROW..20))
-            .chain(["look-1".to_owned()])
+            .chain(changes(IN_A_ROW..IN_A_ROW + 4))
+            .chain((1..4).map(|number| format!("look-{number}")))
             .collect();
-        assert_eq!(called, expected, "more looks have to wait until those are over");
-        drop(scene.ask("look-0", Look));
-        assert_eq!(scene.call(), Some("look-2".to_owned()));
+        assert_eq!(called, expected);
     }
 
     #[test]
@@ -379,11 +396,11 @@ mod tests {
         // While the cluster is changed there are fewer of them.
         let called: Vec<_> = (0..LOOKS).filter_map(|_| scene.one_leaves()).collect();
         assert_eq!(called, ["look"]);
-        let looks = [scene.ask("look", Look), scene.ask("look-1", Look)];
-        assert!(looks.iter().all(Option::is_some));
-        (2..4).for_each(|number| scene.waits(&format!("look-{number}"), Look));
+        let look = scene.ask("look", Look);
+        assert!(look.is_some());
+        (1..3).for_each(|number| scene.waits(&format!("look-{number}"), Look));
         drop(change);
-        assert_eq!([scene.call(), scene.call()], ["look-2", "look-3"].map(|uid| Some(uid.to_owned())));
+        assert_eq!([scene.call(), scene.call()], ["look-1", "look-2"].map(|uid| Some(uid.to_owned())));
     }
 
     #[test]
@@ -393,13 +410,12 @@ mod tests {
         scene.waits("d", Change);
         scene.waits("b", Change);
         let called: Vec<_> = (0..4).filter_map(|_| scene.one_leaves()).collect();
-        assert_eq!(called, ["d", "b", "a", "c"]);
+        assert_eq!(called, ["d", "b", "a"]);
         // Also after it was called.
         let place = scene.ask("a", Change);
         assert_eq!(place.as_ref().map(|place| place.errand), Some(Change));
         scene.waits("e", Look);
-        assert_eq!(scene.call().as_deref(), None);
-        drop(place);
+        assert_eq!(scene.call().as_deref(), Some("c"), "it is no look any more");
     }
 
     #[test]
@@ -408,9 +424,11 @@ mod tests {
         ["a", "b", "c"].iter().for_each(|uid| scene.waits(uid, Change));
         scene.places.forget("b");
         scene.places.forget("nobody");
+        scene.waits("b", Change);
         assert_eq!(scene.one_leaves(), Some("a".to_owned()));
         scene.places.forget("a");
-        assert_eq!(scene.call(), Some("c".to_owned()));
+        assert_eq!(scene.call(), Some("c".to_owned()), "who comes back comes after those who stayed");
+        scene.places.forget("b");
         scene.at_work.clear();
         // It is for another cluster by now.
         assert!(scene.places.ask(&cluster("other"), &who("c"), Change).is_some());
