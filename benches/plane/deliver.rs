@@ -18,7 +18,12 @@ use kube::{
         watcher::{self, watcher},
     },
 };
-use orbit_plane::api::{ConditionStatus, EnvironmentOverlay};
+use orbit_plane::{
+    api::{ConditionStatus, EnvironmentOverlay},
+    chart_store,
+    settings::StoreSettings,
+    viewport,
+};
 use serde::de::DeserializeOwned;
 use tokio::process::Command;
 
@@ -85,20 +90,17 @@ where
     }
     let overlays = watcher(fleet.api::<EnvironmentOverlay>(), watcher::Config::default());
     let rendered = pin!(overlays.default_backoff().touched_objects());
-    until_all(rendered, &all, |it| artifact(it).map(|_| it.spec.application.clone())).await;
+    until_all(rendered, &all, |it| is_said(it).then(|| it.spec.application.clone())).await;
+    until_projected(&scene).await;
 
-    // All of it waits for the cluster.
-    let arriving = watcher(fleet.api::<Last>(), watcher::Config::default());
-    let arriving = pin!(arriving.default_backoff().touched_objects());
-    let began = Instant::now();
-    fleet.join().await;
-    until_all(arriving, &all, |it| Some(it.name_any())).await;
-    let ours = began.elapsed();
+    // All of it waits for the cluster, and nothing else is left to be done.
+    let ours = until_there::<Last>(&scene, &all, fleet.join()).await;
     // The command has the machine to itself: all that is to be said of it has been said.
     let overlays = watcher(fleet.api::<EnvironmentOverlay>(), watcher::Config::default());
     let told = pin!(overlays.default_backoff().touched_objects());
     until_all(told, &all, |it| is_there(it).then(|| it.spec.application.clone())).await;
-    let theirs = kubectl_applies(&scene, all.iter().map(|name| manifest(name)).collect()).await;
+    until_projected(&scene).await;
+    let theirs = kubectl_applies::<Last>(&scene, &all, all.iter().map(|name| manifest(name)).collect()).await;
     scene.end_with(plane).await;
     let (ours, theirs) = (ours.as_secs_f64() * 1000.0, theirs.as_secs_f64() * 1000.0);
     Row {
@@ -113,13 +115,39 @@ where
     }
 }
 
+/// Whether an overlay says that it is rendered.
+fn is_said(overlay: &EnvironmentOverlay) -> bool {
+    artifact(overlay).is_some() && is_ready(overlay)
+}
+
+/// Waits until the Viewport has all that the journals have.
+async fn until_projected(scene: &Scene) {
+    let stores = StoreSettings { data_dir: Some(scene.folder.path().join("data")), ..StoreSettings::default() };
+    let journals = chart_store::open_existing(&stores).await.expect("the plane's Chart Store");
+    let viewport = viewport::open(&stores).expect("the plane's Viewport");
+    let projected = async {
+        loop {
+            let cursors = viewport.cursors().await.expect("the Viewport answers");
+            let (behind, _) = viewport::behind(&journals, &cursors).await.expect("the Chart Store answers");
+            if behind.is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, projected).await.expect("the Viewport gets there");
+}
+
 /// Whether an overlay says that its cluster runs it.
 fn is_there(overlay: &EnvironmentOverlay) -> bool {
     let status = overlay.status.as_ref();
     let counts = status.and_then(|status| status.clusters.as_ref());
-    counts.is_some_and(|counts| counts.desired == 1 && counts.healthy == 1)
-        && status
-            .is_some_and(|it| it.conditions.iter().any(|it| it.type_ == "Ready" && it.status == ConditionStatus::True))
+    counts.is_some_and(|counts| counts.desired == 1 && counts.healthy == 1) && is_ready(overlay)
+}
+
+fn is_ready(overlay: &EnvironmentOverlay) -> bool {
+    let conditions = overlay.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    conditions.iter().any(|it| it.type_ == "Ready" && it.status == ConditionStatus::True)
 }
 
 /// From the moment in which the artifact of the first overlay is published until the cluster has what is in it.
@@ -202,17 +230,41 @@ spec:
     )
 }
 
+/// From the moment in which something is begun until the last object of each application has been seen in the namespace.
+/// That is watched for whoever applies them, for it is work for the API server, too.
+async fn until_there<Last>(scene: &Scene, all: &BTreeSet<String>, begin: impl Future<Output = ()>) -> Duration
+where
+    Last:
+        Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let arriving = watcher(Fleet::of(scene).api::<Last>(), watcher::Config::default());
+    let mut arriving = pin!(arriving.default_backoff());
+    while !matches!(arriving.next().await, Some(Ok(watcher::Event::InitDone))) {}
+    let began = Instant::now();
+    let there = until_all(arriving.touched_objects(), all, |it: &Last| Some(it.name_any()));
+    let there = async {
+        there.await;
+        began.elapsed()
+    };
+    futures::future::join(there, begin).await.0
+}
+
 /// The same manifests into another namespace, by the command.
-async fn kubectl_applies(scene: &Scene, manifests: Vec<String>) -> Duration {
+async fn kubectl_applies<Last>(scene: &Scene, all: &BTreeSet<String>, manifests: Vec<String>) -> Duration
+where
+    Last:
+        Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
     let other = Scene::new().await;
     let file = scene.folder.path().join("manifests.yaml");
     std::fs::write(&file, manifests.join("---\n")).expect("a file");
     let mut kubectl = Command::new("kubectl");
     kubectl.args(["apply", "--server-side", "--namespace", &other.namespace, "--filename"]).arg(&file);
-    let began = Instant::now();
-    let run = kubectl.stdout(Stdio::null()).status().await.expect("make bench puts kubectl on the PATH");
-    let took = began.elapsed();
-    assert!(run.success(), "kubectl apply: {run}");
+    let apply = async {
+        let run = kubectl.stdout(Stdio::null()).status().await.expect("make bench puts kubectl on the PATH");
+        assert!(run.success(), "kubectl apply: {run}");
+    };
+    let took = until_there::<Last>(&other, all, apply).await;
     other.end().await;
     took
 }
