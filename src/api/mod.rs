@@ -67,6 +67,8 @@ pub mod annotation {
     pub const ISSUED_AT: &str = "orbit.k8or.io/issued-at";
     /// The registry that a cluster's credential is for.
     pub const REGISTRY: &str = "orbit.k8or.io/registry";
+    /// The cluster that a credential was issued to, by the UID of its kube-system namespace.
+    pub const CLUSTER_UID: &str = "orbit.k8or.io/cluster-uid";
     /// The digest of the password before, and until when that is good.
     pub const PREVIOUS: &str = "orbit.k8or.io/previous";
     /// `allow` lets configuration values pass that look like secrets.

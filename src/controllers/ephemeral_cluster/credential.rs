@@ -43,9 +43,9 @@ pub fn user(namespace: &str, name: &str) -> String {
     format!("orbit-cluster.{namespace}.{name}")
 }
 
-/// The credential of a cluster; a new one where there is none, or the one there is has had its time. None where nobody
-/// could use it.
-pub async fn issue(context: &Context, object: &EphemeralCluster) -> Result<Option<ClusterCredential>, Halt> {
+/// The credential of a cluster, which is known by its UID; a new one where there is none, or the one there is has had its
+/// time or is another cluster's. None where nobody could use it.
+pub async fn issue(context: &Context, object: &EphemeralCluster, uid: &str) -> Result<Option<ClusterCredential>, Halt> {
     let host = &context.installation.registry_host;
     if host.is_empty() {
         return Ok(None);
@@ -63,13 +63,20 @@ pub async fn issue(context: &Context, object: &EphemeralCluster) -> Result<Optio
         return Err(Halt::stalled_for(super::HEARTBEAT, reason::NOT_OWNED, message));
     }
     let now = Timestamp::now();
+    // One of before clusters were named goes on until its time is over.
+    let there = there.filter(|there| there.annotations().get(annotation::CLUSTER_UID).is_none_or(|of| of == uid));
     if let Some(standing) = there.as_ref().and_then(|there| standing(there, host, &secret_name, now)) {
         return Ok(Some(standing));
     }
     let password = new_password();
     let user = user(&namespace, &name);
     let issued_at = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    let mut annotations = json!({annotation::ISSUED_AT: issued_at.to_string(), annotation::REGISTRY: host});
+    let mut annotations = json!({
+        annotation::ISSUED_AT: issued_at.to_string(),
+        annotation::REGISTRY: host,
+        annotation::CLUSTER_UID: uid,
+    });
+    // Another cluster's password is good no longer: who made this one anew under its name may not know who has that.
     if let Some(before) = there.as_ref().and_then(|there| there.data.as_ref()?.get(PASSWORD)) {
         let until = now.checked_add(STILL_GOOD_FOR).unwrap_or(now);
         annotations[annotation::PREVIOUS] = json!(format!("{} {until}", Digest::of(&before.0)));

@@ -93,7 +93,7 @@ impl Reconcile for EphemeralCluster {
             status.credential = None;
             return Err(expired(at).observing([reachable()]));
         }
-        status.credential = credential::issue(context, self).await?;
+        status.credential = credential::issue(context, self, &cluster.reference().uid).await?;
         status.lease_name = Some(lease::renew(context, self).await?);
         let next = until_expiry(self, Timestamp::now()).map_or(HEARTBEAT, |left| left.min(HEARTBEAT));
         context.caches.ready().await;
