@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::HEARTBEAT;
 use crate::{
-    api::{EphemeralCluster, FIELD_MANAGER},
+    api::{EphemeralCluster, FIELD_MANAGER, reason},
     controllers::{context::Context, outcome::Halt},
     failpoint,
 };
@@ -27,8 +27,16 @@ pub async fn renew(context: &Context, object: &EphemeralCluster) -> Result<Strin
     let api = context.api::<Lease>(&object.namespace().unwrap_or_default());
     let there = api.get_opt(&name).await?;
     let now = Timestamp::now();
-    if there.is_some_and(|there| is_fresh(&there, object, now)) {
-        return Ok(name);
+    match &there {
+        Some(there) if is_fresh(there, object, now) => return Ok(name),
+        Some(there) if !is_of_cluster(there) => {
+            let namespace = object.namespace().unwrap_or_default();
+            let message = format!(
+                "Lease {namespace}/{name} is somebody else's: its name is taken for the heartbeat of the cluster, which needs another name, or the Lease does"
+            );
+            return Err(Halt::stalled_for(HEARTBEAT, reason::NOT_OWNED, message));
+        }
+        _ => {}
     }
     let lease = json!({
         "apiVersion": "coordination.k8s.io/v1",
@@ -43,6 +51,12 @@ pub async fn renew(context: &Context, object: &EphemeralCluster) -> Result<Strin
     api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&lease)).await?;
     failpoint::after_write("lease");
     Ok(name)
+}
+
+/// Whether a Lease is a cluster's: this one's, or one's that had its name before.
+fn is_of_cluster(lease: &Lease) -> bool {
+    let kind = EphemeralCluster::kind(&());
+    lease.metadata.owner_references.iter().flatten().any(|owner| owner.kind == kind)
 }
 
 /// Whether a Lease is this object's and was renewed less than half a heartbeat ago.
@@ -81,5 +95,15 @@ mod tests {
         assert!(!renewed(SignedDuration::from_secs(-1), "u"), "another clock's");
         assert!(!renewed(SignedDuration::from_secs(4), "before"), "of an object of the same name");
         assert!(!is_fresh(&Lease::default(), &object, now), "never renewed");
+    }
+
+    #[test]
+    fn a_lease_is_a_clusters_by_its_owner() {
+        let owned_by = |kind: &str| {
+            let owner = json!({"apiVersion": "v1", "kind": kind, "name": "eu-1", "uid": "before"});
+            serde_json::from_value::<Lease>(json!({"metadata": {"ownerReferences": [owner]}})).unwrap()
+        };
+        assert!(is_of_cluster(&owned_by("EphemeralCluster")));
+        assert!(!is_of_cluster(&owned_by("Pod")) && !is_of_cluster(&Lease::default()));
     }
 }
