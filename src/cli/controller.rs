@@ -363,3 +363,31 @@ fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
     });
     Ok(shutdown)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn outside_loopback_there_is_tls_and_an_address_that_clients_can_use() {
+        let tried = async |settings: Value| {
+            let settings: Settings = serde_json::from_value(settings).unwrap();
+            listen(&settings).await.map(|(_, url)| url.to_string()).map_err(|error| error.to_string())
+        };
+        let everywhere = "0.0.0.0:0";
+        for (settings, why) in [
+            (json!({"listen": everywhere}), "TLS is required"),
+            (json!({"listen": "[::]:0", "publicUrl": "https://registry.example"}), "TLS is required"),
+            (json!({"listen": everywhere, "tlsSecret": "shop/tls"}), "--public-url"),
+            (json!({"listen": everywhere, "tlsSecret": "shop/tls", "publicUrl": "http://r.example"}), "https://"),
+        ] {
+            let refused = tried(settings.clone()).await.unwrap_err();
+            assert!(refused.contains(why), "{settings}: {refused}");
+        }
+        assert!(tried(json!({"listen": "127.0.0.1:0"})).await.unwrap().starts_with("http://127.0.0.1:"));
+        let public = json!({"listen": everywhere, "tlsSecret": "shop/tls", "publicUrl": "https://registry.example"});
+        assert_eq!(tried(public).await.unwrap(), "https://registry.example/");
+    }
+}

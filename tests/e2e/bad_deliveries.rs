@@ -236,6 +236,30 @@ async fn what_cannot_be_changed_is_named_and_made_anew_where_that_is_asked_for()
     .await;
 }
 
+/// The Deployment is taken, and its pods are not.
+#[tokio::test]
+async fn pods_that_a_quota_keeps_away_are_told_of() {
+    with_namespace(|client, namespace| async move {
+        let fleet = calm_fleet(client.clone(), &namespace).await;
+        let target = format!("{namespace}-full");
+        fleet.lend::<Namespace>(json!({"metadata": {"name": target}})).await;
+        let quotas: Api<ResourceQuota> = Api::namespaced(client, &target);
+        let quota = json!({"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}});
+        quotas.create(&PostParams::default(), &serde_json::from_value(quota).unwrap()).await.unwrap();
+        let workload = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  \
+                        selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    \
+                        spec: {containers: [{name: main, image: registry.example/web}]}\n";
+        fleet.overlay("web", &[workload], json!({"targetNamespace": target})).await;
+        let is_told = |it: &Delivery| {
+            condition(it, condition_type::HEALTHY).is_some_and(|healthy| {
+                ["Deployment.apps web", "exceeded quota: none"].iter().all(|words| healthy.message.contains(words))
+            })
+        };
+        fleet.plane.until(&fleet.delivery("web", "here"), "told of its quota", is_told).await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_namespace_that_is_being_deleted_is_waited_for_and_made_anew() {
     with_namespace(|client, namespace| async move {

@@ -79,6 +79,17 @@ async fn cluster_api_secret(plane: &Plane, cluster: &str, kubeconfig: &str) {
     api.patch(&name, &PatchParams::apply("capi").force(), &Patch::Apply(secret)).await.unwrap();
 }
 
+/// Writes a kubeconfig as vcluster does.
+async fn vcluster_secret(plane: &Plane, name: &str, kubeconfig: &str) {
+    let labels = json!({"app": "vcluster", label::ENVIRONMENT: "test"});
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": format!("vc-{name}"), "labels": labels},
+        "stringData": {"config": kubeconfig},
+    });
+    let api: Api<Secret> = Api::namespaced(plane.client.clone(), &plane.namespace);
+    api.patch(&format!("vc-{name}"), &PatchParams::apply("vcluster").force(), &Patch::Apply(secret)).await.unwrap();
+}
+
 async fn a_cluster_is_imported_and_outlives_its_secret_for_a_while(plane: &mut Plane, kubeconfig: &str) {
     plane.namespace = "imports".into();
     namespace(plane, "imports", json!({})).await;
@@ -89,6 +100,9 @@ async fn a_cluster_is_imported_and_outlives_its_secret_for_a_while(plane: &mut P
     namespace(plane, "imports", json!({label::IMPORT_CLUSTERS: "true"})).await;
     let imported = plane.until_ready::<EphemeralCluster>("eu-2").await;
     assert_eq!(imported.labels()[label::ENVIRONMENT], "dev");
+    vcluster_secret(plane, "dev", kubeconfig).await;
+    let of_vcluster = plane.until_ready::<EphemeralCluster>("dev").await;
+    assert_eq!(of_vcluster.labels()[label::ENVIRONMENT], "test");
     let delivery = until_healthy(plane, "web.dev.imports.eu-2").await;
 
     let secrets: Api<Secret> = Api::namespaced(plane.client.clone(), &plane.namespace);

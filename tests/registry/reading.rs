@@ -5,6 +5,8 @@ use orbit_plane::{
     digest::Digest,
 };
 
+use reqwest::{Method, StatusCode};
+
 use crate::{clients::Clients, cluster::with_namespace, plane::Stores, scene::Scene};
 
 #[tokio::test]
@@ -51,6 +53,35 @@ async fn crane_and_skopeo_read_images() {
         assert!(inspected.contains(&Digest::of(&scene.image.manifest).to_string()), "{inspected}");
         let strange = format!("anybody:{}", scene.stranger);
         clients.must_not("skopeo", &["inspect", "--tls-verify=false", "--creds", &strange, &source]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn blobs_are_sent_on_to_s3_but_never_to_the_registrys_own_host() {
+    with_namespace(|client, namespace| async move {
+        // S3 is at 127.0.0.1 here: who asks for localhost is sent there, who asks for 127.0.0.1 is not.
+        let arguments = ["--s3-redirect", "--public-url", "http://localhost"];
+        let scene = Scene::of(client, &namespace, Stores::Servers, &arguments).await;
+        let registry = scene.plane.registry();
+        let (_, port) = registry.rsplit_once(':').unwrap();
+        let blob = format!("v2/{namespace}/web/blobs/{}", Digest::of(&scene.image.layer));
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let ask = async |method: Method, host: &str| {
+            let request = client.request(method, format!("http://{host}:{port}/{blob}")).bearer_auth(&scene.reader);
+            request.send().await.unwrap()
+        };
+        let sent_on = ask(Method::GET, "localhost").await;
+        assert_eq!(sent_on.status(), StatusCode::TEMPORARY_REDIRECT);
+        let location = sent_on.headers()["location"].to_str().unwrap();
+        // The address is all that it takes.
+        let there = reqwest::get(location).await.unwrap().error_for_status().unwrap();
+        assert_eq!(there.bytes().await.unwrap(), scene.image.layer);
+        let passed_through = ask(Method::GET, "127.0.0.1").await;
+        assert_eq!(passed_through.status(), StatusCode::OK);
+        assert_eq!(passed_through.bytes().await.unwrap(), scene.image.layer);
+        let stranger = client.get(format!("http://localhost:{port}/{blob}")).bearer_auth(&scene.stranger);
+        assert_eq!(stranger.send().await.unwrap().status(), StatusCode::FORBIDDEN);
     })
     .await;
 }

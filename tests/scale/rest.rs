@@ -24,11 +24,18 @@ pub struct Rest {
     pub writes: Vec<String>,
 }
 
+impl Rest {
+    /// The share of a processor that it took.
+    pub fn share(&self) -> f64 {
+        self.busy / self.length.as_secs_f64()
+    }
+}
+
 impl fmt::Display for Rest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { length, busy, resident, leases, writes } = self;
         let (length, other) = (length.as_secs_f64(), writes.len());
-        let share = 100.0 * busy / length;
+        let share = 100.0 * self.share();
         write!(f, "at rest for {length:.0} s: {busy:.2} s of a processor ({share:.1} %), {resident} MiB, ")?;
         write!(f, "{leases} writes of Leases, {other} others")
     }
