@@ -19,13 +19,10 @@ pub struct Row {
     /// `beside / value` of durations (how many times faster), `value / beside` of everything else.
     pub ratio: f64,
     /// What `beside` is.
-    #[serde(skip)]
     pub beside_what: &'static str,
     /// What it is to be.
-    #[serde(skip)]
     pub promise: &'static str,
     /// Whether it is.
-    #[serde(skip)]
     pub kept: bool,
 }
 

@@ -106,16 +106,21 @@ wait_for_delivery() {
   kubectl wait "$delivery" --for=condition=Ready --timeout=180s >/dev/null
 }
 
-# Asks every pod of web in the cluster of an environment what it is.
+# Asks every pod of web in the cluster of an environment what it is; there are to be so many.
 ask_pods() {
-  local kubeconfig address
+  local kubeconfig address addresses
   kubeconfig=$("$bin/testbed" kubeconfig --name "$testbed_name-$1")
   run kubectl --kubeconfig "$kubeconfig" get pods --namespace "$2" --output wide
-  for address in $(kubectl --kubeconfig "$kubeconfig" get pods --namespace "$2" \
-    --field-selector status.phase=Running --output jsonpath='{.items[*].status.podIP}'); do
+  mapfile -t addresses < <(kubectl --kubeconfig "$kubeconfig" get pods --namespace "$2" \
+    --field-selector status.phase=Running --output jsonpath='{range .items[?(!@.metadata.deletionTimestamp)]}{.status.podIP}{"\n"}{end}')
+  for address in "${addresses[@]}"; do
     run curl --silent --show-error --max-time 5 "http://$address:8080/"
     echo
   done
+  if ((${#addresses[@]} != $3)); then
+    echo "$3 pods are to run in $1, and ${#addresses[@]} do" >&2
+    return 1
+  fi
 }
 
 tell() {
@@ -144,7 +149,7 @@ tell() {
   wait_for_delivery dev 1.0.0
   wait_for_delivery prod 1.0.0
   run kubectl get deliveries
-  ask_pods dev shop
+  ask_pods dev shop 1
 
   heading "7. Production is to differ: one EnvironmentOverlay, with Helm values and a Kustomize patch"
   run cat "$here/prod.yaml"
@@ -158,7 +163,7 @@ tell() {
   note "What is rendered for dev (-) and prod (+):"
   diff --unified=1 --label dev "$state/dev.yaml" --label prod "$state/prod.yaml" || [[ $? == 1 ]]
   wait_for_delivery prod 1.0.0
-  ask_pods prod shop-prod
+  ask_pods prod shop-prod 3
 
   heading "8. Version 1.1.0: dev follows by itself, prod stays in its range"
   build_image 1.1.0
@@ -167,7 +172,7 @@ tell() {
   wait_for_environment prod 1.0.0
   wait_for_delivery dev 1.1.0
   show_environments
-  ask_pods dev shop
+  ask_pods dev shop 1
 
   heading "9. Somebody changes what runs, and it is put right"
   local of_dev
@@ -187,6 +192,7 @@ tell() {
 
   heading "11. Nothing is forgotten: the lifecycle of web"
   run orbit lifecycle web --all
+  orbit lifecycle web --all | grep --quiet 'lost in shop/dev'
   note "And the record is whole: every event is chained to the one before by its hash."
   run orbit verify --data-dir "$data"
 }
