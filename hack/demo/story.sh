@@ -111,8 +111,9 @@ ask_pods() {
   local kubeconfig address addresses
   kubeconfig=$("$bin/testbed" kubeconfig --name "$testbed_name-$1")
   run kubectl --kubeconfig "$kubeconfig" get pods --namespace "$2" --output wide
-  mapfile -t addresses < <(kubectl --kubeconfig "$kubeconfig" get pods --namespace "$2" \
-    --field-selector status.phase=Running --output jsonpath='{range .items[?(!@.metadata.deletionTimestamp)]}{.status.podIP}{"\n"}{end}')
+  # Those that end are none of them.
+  mapfile -t addresses < <(kubectl --kubeconfig "$kubeconfig" get pods --namespace "$2" --field-selector status.phase=Running \
+    --output go-template='{{range .items}}{{if not .metadata.deletionTimestamp}}{{.status.podIP}}{{"\n"}}{{end}}{{end}}')
   for address in "${addresses[@]}"; do
     run curl --silent --show-error --max-time 5 "http://$address:8080/"
     echo
@@ -192,7 +193,7 @@ tell() {
 
   heading "11. Nothing is forgotten: the lifecycle of web"
   run orbit lifecycle web --all
-  orbit lifecycle web --all | grep --quiet 'lost in shop/dev'
+  orbit lifecycle web --all | grep 'lost in shop/dev' >/dev/null
   note "And the record is whole: every event is chained to the one before by its hash."
   run orbit verify --data-dir "$data"
 }
