@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     cluster::with_namespace,
     fleet::{Fleet, config_map, own_kubeconfig},
+    kubeconfigs::{kubeconfig_with, silent_kubeconfig},
     plane::{Plane, Stores, condition, line::Line},
 };
 
@@ -71,10 +72,7 @@ async fn a_cluster_that_is_silent_holds_up_nobody_and_is_lost_in_the_end() {
         fleet.overlay("web", &[&config_map("one", "1")], json!({})).await;
         fleet.until_delivered("web").await;
         // From now on it answers no more: nothing listens at its address.
-        let server =
-            own_kubeconfig().lines().find_map(|line| line.trim().strip_prefix("server: ").map(str::to_owned)).unwrap();
-        let silent = own_kubeconfig().replace(&server, "https://127.0.0.1:1");
-        fleet.kubeconfig("here", &silent).await;
+        fleet.kubeconfig("here", &silent_kubeconfig()).await;
         fleet.plane.until_reason::<EphemeralCluster>("here", reason::UNREACHABLE).await;
         let delivery = fleet.delivery("web", "here");
         fleet.plane.until_reason::<Delivery>(&delivery, reason::UNREACHABLE).await;
@@ -83,7 +81,7 @@ async fn a_cluster_that_is_silent_holds_up_nobody_and_is_lost_in_the_end() {
         fleet.until_delivered("web").await;
         assert_eq!(fleet.told("web").await.last().map(String::as_str), Some("healthy dev here -"));
         // Silent for longer than it may be, it is lost; its end waits for nobody.
-        fleet.kubeconfig("here", &silent).await;
+        fleet.kubeconfig("here", &silent_kubeconfig()).await;
         fleet.plane.patch::<EphemeralCluster>("here", json!({"spec": {"lostAfter": "1s"}})).await;
         fleet.plane.until_reason::<EphemeralCluster>("here", reason::LOST).await;
         fleet.plane.until_reason::<Delivery>(&delivery, reason::LOST).await;
@@ -101,12 +99,11 @@ async fn a_cluster_that_is_silent_holds_up_nobody_and_is_lost_in_the_end() {
 async fn a_cluster_that_hangs_delays_no_other() {
     with_namespace(|client, namespace| async move {
         let fleet = Fleet::of(client, &namespace).await;
-        let mut kubeconfig: Value = serde_yaml::from_str(&own_kubeconfig()).unwrap();
-        let server = &mut kubeconfig["clusters"][0]["cluster"]["server"];
-        let address: reqwest::Url = server.as_str().unwrap().parse().unwrap();
-        let line = Line::to(address.socket_addrs(|| None).unwrap()[0]).await;
-        *server = json!(format!("https://{}", line.address));
-        fleet.join("far", &serde_yaml::to_string(&kubeconfig).unwrap(), json!({})).await;
+        let own: Value = serde_yaml::from_str(&own_kubeconfig()).unwrap();
+        let server: reqwest::Url = own["clusters"][0]["cluster"]["server"].as_str().unwrap().parse().unwrap();
+        let line = Line::to(server.socket_addrs(|| None).unwrap()[0]).await;
+        let through_line = kubeconfig_with(&[("server", &format!("https://{}", line.address))]);
+        fleet.join("far", &through_line, json!({})).await;
         fleet.plane.until_ready::<EphemeralCluster>("far").await;
         // It has said that it is there, and then nothing more: more deliveries to it begin than are worked on at a time.
         line.silence();
@@ -141,8 +138,6 @@ async fn a_cluster_that_hangs_delays_no_other() {
 async fn what_runs_in_a_cluster_ends_as_its_object_says() {
     with_namespace(|client, namespace| async move {
         let fleet = Fleet::of(client, &namespace).await;
-        let server =
-            own_kubeconfig().lines().find_map(|line| line.trim().strip_prefix("server: ").map(str::to_owned)).unwrap();
         let enforced = json!({"clusterDeletionPolicy": "Enforce", "deletionGracePeriod": "3s"});
         fleet.join("dead", &own_kubeconfig(), enforced).await;
         let only = |region: &str| json!({"clusterSelector": {"matchLabels": {"region": region}}});
@@ -165,7 +160,7 @@ async fn what_runs_in_a_cluster_ends_as_its_object_says() {
         assert_eq!(fleet.told("web").await.last().map(String::as_str), Some("removed dev here -"));
 
         // Waited for as long as was said, and no longer.
-        fleet.kubeconfig("dead", &own_kubeconfig().replace(&server, "https://127.0.0.1:1")).await;
+        fleet.kubeconfig("dead", &silent_kubeconfig()).await;
         fleet.plane.until_reason::<EphemeralCluster>("dead", reason::UNREACHABLE).await;
         let began = Instant::now();
         fleet.plane.delete::<EphemeralCluster>("dead").await;

@@ -171,8 +171,11 @@ async fn an_overlay_may_bring_the_namespace_that_it_goes_to() {
 async fn what_others_made_a_moment_ago_is_left_alone() {
     with_namespace(|client, namespace| async move {
         let fleet = Fleet::of(client, &namespace).await;
-        fleet.overlay("first", &[&config_map("first", "1")], json!({})).await;
-        fleet.until_delivered("first").await;
+        // The first is looked for by itself, as long as nothing watches what the plane has; the second asks what others have.
+        for name in ["first", "second"] {
+            fleet.overlay(name, &[&config_map(name, "1")], json!({})).await;
+            fleet.until_delivered(name).await;
+        }
         let theirs: ConfigMap =
             serde_json::from_value(json!({"metadata": {"name": "theirs"}, "data": {"a": "theirs"}})).unwrap();
         fleet.config_maps().create(&PostParams::default(), &theirs).await.unwrap();

@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::{
     cluster::with_namespace,
     fleet::{Fleet, own_kubeconfig},
+    kubeconfigs::silent_kubeconfig,
 };
 
 /// The credential of the cluster `here`, beside its object.
@@ -80,10 +81,8 @@ async fn a_password_is_replaced_in_time_and_ends_with_its_cluster() {
         until(&first, StatusCode::UNAUTHORIZED).await;
 
         // Nobody knows who has what was a cluster's that is lost; it is the cluster's again when that is back.
-        let server =
-            own_kubeconfig().lines().find_map(|line| line.trim().strip_prefix("server: ").map(str::to_owned)).unwrap();
         fleet.plane.patch::<EphemeralCluster>("here", json!({"spec": {"lostAfter": "1s"}})).await;
-        fleet.kubeconfig("here", &own_kubeconfig().replace(&server, "https://127.0.0.1:1")).await;
+        fleet.kubeconfig("here", &silent_kubeconfig()).await;
         fleet.plane.until_reason::<EphemeralCluster>("here", reason::LOST).await;
         until(&third, StatusCode::UNAUTHORIZED).await;
         fleet.kubeconfig("here", &own_kubeconfig()).await;
