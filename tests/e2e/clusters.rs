@@ -2,9 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::coordination::v1::Lease;
-use kube::{Api, api::PostParams};
-use orbit_plane::api::{ConditionStatus, Delivery, EnvironmentOverlay, EphemeralCluster, condition_type, reason};
+use k8s_openapi::api::{coordination::v1::Lease, core::v1::Secret};
+use kube::{
+    Api,
+    api::{DeleteParams, PostParams},
+    runtime::wait::await_condition,
+};
+use orbit_plane::api::{
+    ConditionStatus, Delivery, EnvironmentOverlay, EphemeralCluster, PULL_SECRET, condition_type, reason,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -178,11 +184,24 @@ async fn a_lease_of_somebody_else_is_left_alone() {
         let leases: Api<Lease> = Api::namespaced(client.clone(), &namespace);
         let theirs = json!({"metadata": {"name": "here"}, "spec": {"holderIdentity": "their-controller"}});
         leases.create(&PostParams::default(), &serde_json::from_value(theirs).unwrap()).await.unwrap();
-        let plane = Plane::new(client, &namespace, Stores::Embedded, &[]).await;
+        let plane = Plane::new(client.clone(), &namespace, Stores::Embedded, &[]).await;
         let _controller = plane.start().await;
         plane.join("here", "dev", &own_kubeconfig(), json!({})).await;
         let message = plane.until_stalled::<EphemeralCluster>("here", reason::NOT_OWNED).await;
         assert!(message.contains(&format!("Lease {namespace}/here")), "{message}");
+        // Nothing else is kept from it for that.
+        let manifests = json!({"manifests": [config_map("one", "1")]});
+        let spec = json!({"application": "web", "environment": "dev", "base": manifests});
+        plane.apply::<EnvironmentOverlay>("web.dev", spec).await;
+        plane.until_delivered("web.dev", "here").await;
+        let secrets: Api<Secret> = Api::namespaced(client, &namespace);
+        let before = secrets.get(PULL_SECRET).await.unwrap().data;
+        secrets.delete("here-orbit-pull", &DeleteParams::default()).await.unwrap();
+        let is_next = |it: Option<&Secret>| it.is_some_and(|it| it.data != before);
+        let next = await_condition(secrets.clone(), PULL_SECRET, is_next);
+        tokio::time::timeout(plane.patience, next).await.expect("pods pull with the next credential").unwrap();
+        let cluster = plane.api::<EphemeralCluster>().get("here").await.unwrap();
+        assert_eq!(condition(&cluster, condition_type::REACHABLE).unwrap().status, ConditionStatus::True);
         let holder = leases.get("here").await.unwrap().spec.unwrap().holder_identity;
         assert_eq!(holder.as_deref(), Some("their-controller"));
     })

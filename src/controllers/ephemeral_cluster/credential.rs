@@ -63,8 +63,7 @@ pub async fn issue(context: &Context, object: &EphemeralCluster, uid: &str) -> R
         return Err(Halt::stalled_for(super::HEARTBEAT, reason::NOT_OWNED, message));
     }
     let now = Timestamp::now();
-    // One of before clusters were named goes on until its time is over.
-    let there = there.filter(|there| there.annotations().get(annotation::CLUSTER_UID).is_none_or(|of| of == uid));
+    let there = there.filter(|there| is_issued_to(there, object, uid));
     if let Some(standing) = there.as_ref().and_then(|there| standing(there, host, &secret_name, now)) {
         return Ok(Some(standing));
     }
@@ -132,6 +131,12 @@ pub fn is_owned_by(secret: &Secret, object: &EphemeralCluster) -> bool {
     secret.owner_references().iter().any(|owner| Some(&owner.uid) == object.meta().uid.as_ref())
 }
 
+/// Whether a credential is this cluster's. One that does not say whose it is was issued to the cluster that was here last.
+fn is_issued_to(secret: &Secret, object: &EphemeralCluster, uid: &str) -> bool {
+    let last = object.status.as_ref().and_then(|status| status.cluster_uid.as_ref());
+    secret.annotations().get(annotation::CLUSTER_UID).or(last).is_none_or(|of| of == uid)
+}
+
 /// The credential in a Secret, if it is whole and its time is not over.
 fn standing(secret: &Secret, host: &str, secret_name: &str, now: Timestamp) -> Option<ClusterCredential> {
     let issued_at: Timestamp = secret.annotations().get(annotation::ISSUED_AT)?.parse().ok()?;
@@ -187,6 +192,24 @@ mod tests {
         assert!(standing(&secret, "registry.example", "s", at(23)).is_some());
         assert!(standing(&secret, "registry.example", "s", at(24)).is_none());
         assert!(standing(&secret, "other.example", "s", at(1)).is_none());
+    }
+
+    #[test]
+    fn a_credential_is_of_the_cluster_that_it_names_or_that_was_here_last() {
+        let object = |last: serde_json::Value| -> EphemeralCluster {
+            let spec = json!({"connection": {"kubeConfig": {"secretRef": {"name": "eu-1"}}}});
+            let status = json!({"clusterUID": last});
+            serde_json::from_value(json!({"metadata": {"name": "eu-1"}, "spec": spec, "status": status})).unwrap()
+        };
+        let of = |uid: &str| -> Secret {
+            serde_json::from_value(json!({"metadata": {"annotations": {annotation::CLUSTER_UID: uid}}})).unwrap()
+        };
+        assert!(is_issued_to(&of("a"), &object(json!("b")), "a"));
+        assert!(!is_issued_to(&of("a"), &object(json!("b")), "b"));
+        let silent = Secret::default();
+        assert!(is_issued_to(&silent, &object(json!("a")), "a"));
+        assert!(!is_issued_to(&silent, &object(json!("a")), "b"), "it was made anew while nobody looked");
+        assert!(is_issued_to(&silent, &object(json!(null)), "a"));
     }
 
     #[test]

@@ -29,10 +29,10 @@ pub async fn renew(context: &Context, object: &EphemeralCluster) -> Result<Strin
     let now = Timestamp::now();
     match &there {
         Some(there) if is_fresh(there, object, now) => return Ok(name),
-        Some(there) if !is_of_cluster(there) => {
+        Some(there) if !is_of_cluster(there, &name) => {
             let namespace = object.namespace().unwrap_or_default();
             let message = format!(
-                "Lease {namespace}/{name} is somebody else's: its name is taken for the heartbeat of the cluster, which needs another name, or the Lease does"
+                "Lease {namespace}/{name} is somebody else's, and the cluster's heartbeat needs its name: delete it, or give the cluster another name"
             );
             return Err(Halt::stalled_for(HEARTBEAT, reason::NOT_OWNED, message));
         }
@@ -53,10 +53,13 @@ pub async fn renew(context: &Context, object: &EphemeralCluster) -> Result<Strin
     Ok(name)
 }
 
-/// Whether a Lease is a cluster's: this one's, or one's that had its name before.
-fn is_of_cluster(lease: &Lease) -> bool {
-    let kind = EphemeralCluster::kind(&());
-    lease.metadata.owner_references.iter().flatten().any(|owner| owner.kind == kind)
+/// Whether a Lease is that of a cluster of this name: of the object that has it now, or of one before.
+fn is_of_cluster(lease: &Lease, name: &str) -> bool {
+    let (kind, group) = (EphemeralCluster::kind(&()), EphemeralCluster::group(&()));
+    lease.metadata.owner_references.iter().flatten().any(|owner| {
+        let its_group = owner.api_version.split_once('/').map(|(group, _)| group);
+        owner.kind == kind && its_group == Some(&*group) && owner.name == name
+    })
 }
 
 /// Whether a Lease is this object's and was renewed less than half a heartbeat ago.
@@ -99,11 +102,15 @@ mod tests {
 
     #[test]
     fn a_lease_is_a_clusters_by_its_owner() {
-        let owned_by = |kind: &str| {
-            let owner = json!({"apiVersion": "v1", "kind": kind, "name": "eu-1", "uid": "before"});
-            serde_json::from_value::<Lease>(json!({"metadata": {"ownerReferences": [owner]}})).unwrap()
+        let is_owned_by = |api_version: &str, kind: &str, name: &str| {
+            let owner = json!({"apiVersion": api_version, "kind": kind, "name": name, "uid": "before"});
+            let lease = serde_json::from_value(json!({"metadata": {"ownerReferences": [owner]}})).unwrap();
+            is_of_cluster(&lease, "eu-1")
         };
-        assert!(is_of_cluster(&owned_by("EphemeralCluster")));
-        assert!(!is_of_cluster(&owned_by("Pod")) && !is_of_cluster(&Lease::default()));
+        assert!(is_owned_by("orbit.k8or.io/v1alpha1", "EphemeralCluster", "eu-1"));
+        assert!(is_owned_by("orbit.k8or.io/v1", "EphemeralCluster", "eu-1"), "of another version of the plane");
+        assert!(!is_owned_by("orbit.k8or.io/v1alpha1", "EphemeralCluster", "eu-2"));
+        assert!(!is_owned_by("example.com/v1", "EphemeralCluster", "eu-1"));
+        assert!(!is_owned_by("v1", "Pod", "eu-1") && !is_of_cluster(&Lease::default(), "eu-1"));
     }
 }

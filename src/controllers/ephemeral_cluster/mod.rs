@@ -1,7 +1,7 @@
 //! `EphemeralCluster`: a cluster is connected, watched, and let go.
 //!
-//! connect → identify → expire → give it a credential → renew its Lease → hand out pull Secrets → count. Every heartbeat is one such run: what
-//! has not changed is not written, but for the Lease.
+//! connect → identify → count → expire → give it a credential → renew its Lease → hand out pull Secrets. Every heartbeat
+//! is one such run: what has not changed is not written, but for the Lease.
 
 pub mod admission;
 mod connect;
@@ -87,29 +87,12 @@ impl Reconcile for EphemeralCluster {
             Err(failure) => return Err(away(self, status, &failure)),
         };
         here(status, &cluster);
-        let reachable =
-            || Observation::new(condition_type::REACHABLE, true, reason::SUCCEEDED, "its API server answers");
-        if let Some(at) = self.expired(Timestamp::now()) {
-            status.credential = None;
-            return Err(expired(at).observing([reachable()]));
+        let reachable = Observation::new(condition_type::REACHABLE, true, reason::SUCCEEDED, "its API server answers");
+        // So it is, whatever cannot be done for it.
+        match attend(context, self, &cluster, status).await {
+            Ok(ready) => Ok(ready.observing([reachable])),
+            Err(halt) => Err(halt.observing([reachable])),
         }
-        status.credential = credential::issue(context, self, &cluster.reference().uid).await?;
-        status.lease_name = Some(lease::renew(context, self).await?);
-        let next = until_expiry(self, Timestamp::now()).map_or(HEARTBEAT, |left| left.min(HEARTBEAT));
-        context.caches.ready().await;
-        let mut message = format!("Kubernetes {} answers", cluster.version());
-        if let Some(credential) = &status.credential {
-            let problems = pull_secrets::provide(context, self, &cluster, credential).await?;
-            if !problems.is_empty() {
-                message = format!("{message}; pods cannot pull everywhere: {}", problems.join("; "));
-            }
-        }
-        if admission::is_kept_to_itself(&context.caches, self) {
-            let limit =
-                "; only overlays of its own namespace are delivered there until an administrator labels that namespace";
-            message = format!("{message}{limit} {}=true", label::FLEET);
-        }
-        Ok(Ready::succeeded(message).observing([reachable()]).again(next))
     }
 
     async fn leaves_behind(context: &Context, namespace: &str, name: &str) -> Result<Option<String>, Halt> {
@@ -119,6 +102,38 @@ impl Reconcile for EphemeralCluster {
     async fn retire(&self, context: &Context) -> Result<(), Halt> {
         retire::retire(context, self).await
     }
+}
+
+/// Does for a cluster that answers what is to be done at each heartbeat.
+async fn attend(
+    context: &Context,
+    object: &EphemeralCluster,
+    cluster: &Cluster,
+    status: &mut EphemeralClusterStatus,
+) -> Result<Ready, Halt> {
+    if let Some(at) = object.expired(Timestamp::now()) {
+        status.credential = None;
+        return Err(expired(at));
+    }
+    status.credential = credential::issue(context, object, &cluster.reference().uid).await?;
+    // Somebody who has taken the Lease's name does not keep pods from pulling.
+    let lease = lease::renew(context, object).await;
+    let next = until_expiry(object, Timestamp::now()).map_or(HEARTBEAT, |left| left.min(HEARTBEAT));
+    context.caches.ready().await;
+    let mut message = format!("Kubernetes {} answers", cluster.version());
+    if let Some(credential) = &status.credential {
+        let problems = pull_secrets::provide(context, object, cluster, credential).await?;
+        if !problems.is_empty() {
+            message = format!("{message}; pods cannot pull everywhere: {}", problems.join("; "));
+        }
+    }
+    if admission::is_kept_to_itself(&context.caches, object) {
+        let limit =
+            "; only overlays of its own namespace are delivered there until an administrator labels that namespace";
+        message = format!("{message}{limit} {}=true", label::FLEET);
+    }
+    status.lease_name = Some(lease?);
+    Ok(Ready::succeeded(message).again(next))
 }
 
 /// A cluster was connected anew, and nothing is watched there yet: that begins when its deliveries look.
@@ -175,7 +190,9 @@ fn away(object: &EphemeralCluster, status: &mut EphemeralClusterStatus, failure:
     let reason = if lost { reason::LOST } else { failure.reason() };
     let message = match lost {
         true => {
-            format!("unreachable since {since}, longer than spec.lostAfter: what ran there counts as lost. {failure}")
+            format!(
+                "unreachable since {since}, longer than spec.lostAfter: what ran there counts as lost, and the cluster reads nothing from the registry until it is reached. {failure}"
+            )
         }
         false if import::is_imported(object) && failure.reason() == reason::KUBECONFIG_NOT_FOUND => {
             let lost_after = &object.spec.lost_after;
