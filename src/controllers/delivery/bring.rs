@@ -1,7 +1,7 @@
 //! Brings what is wanted into the cluster, such that a plane that dies on the way finds all it has left there.
 //!
 //! The inventory of all that may be there → the attempt, in the journal or in the status, with that inventory → the
-//! objects → what is not wanted any more goes → the inventory of what is there. The journal and the status follow.
+//! objects → what is not wanted any more goes → the inventory of what is there → the journal. The status follows.
 
 use std::{collections::BTreeSet, pin::pin, time::Duration};
 
@@ -136,7 +136,9 @@ async fn attempt(
         }
     };
     let there = Inventory::new(applied);
-    status.inventory = Some(there.store(context.harbor.as_ref()).await?);
+    let inventory = there.store(context.harbor.as_ref()).await?;
+    history.applied(wanted, inventory.digest).await?;
+    status.inventory = Some(inventory);
     Ok(there)
 }
 

@@ -90,15 +90,14 @@ impl<'a> History<'a> {
             self.link(inventory).await?;
             return Ok(false);
         }
-        self.append(wanted, DeploymentState::Requested, inventory, None).await?;
-        Ok(true)
+        self.append(wanted, DeploymentState::Requested, inventory, None).await
     }
 
     /// The cluster has taken it, and all of `inventory` is there.
-    pub async fn applied(&mut self, wanted: &Wanted, inventory: Option<Digest>) -> Result<(), Halt> {
+    pub async fn applied(&mut self, wanted: &Wanted, inventory: Digest) -> Result<(), Halt> {
         match self.was_applied(&wanted.artifact) {
-            true => self.link(inventory).await,
-            false => self.append(wanted, DeploymentState::Applied, inventory, None).await,
+            true => self.link(Some(inventory)).await,
+            false => self.append(wanted, DeploymentState::Applied, Some(inventory), None).await.map(drop),
         }
     }
 
@@ -113,7 +112,7 @@ impl<'a> History<'a> {
         match judged.state {
             Some(state) if self.state(&wanted.artifact) != Some(state) => {
                 let detail = (state != DeploymentState::Healthy).then_some(judged.message.as_str());
-                self.append(wanted, state, None, detail).await
+                self.append(wanted, state, None, detail).await.map(drop)
             }
             _ => Ok(()),
         }
@@ -133,16 +132,17 @@ impl<'a> History<'a> {
     pub async fn end(&mut self, state: DeploymentState, why: &str) -> Result<(), Halt> {
         let Some(record) = self.record.clone().filter(|record| !record.state.is_end()) else { return Ok(()) };
         let wanted = Wanted { artifact: record.artifact, version: record.version, images: record.images };
-        self.append(&wanted, state, None, Some(why)).await
+        self.append(&wanted, state, None, Some(why)).await.map(drop)
     }
 
+    /// Records it. False where somebody else was faster, with another inventory; this one is linked all the same.
     async fn append(
         &mut self,
         wanted: &Wanted,
         state: DeploymentState,
         inventory: Option<Digest>,
         detail: Option<&str>,
-    ) -> Result<(), Halt> {
+    ) -> Result<bool, Halt> {
         let spec = &self.request.object.spec;
         let deployment = Deployment {
             environment: spec.environment.clone(),
@@ -157,7 +157,11 @@ impl<'a> History<'a> {
             replaces: None,
         };
         self.record = self.context.chart_store.record_deployment(&self.request.key, PLANE, deployment).await?;
-        Ok(())
+        let is_on_record = inventory.is_none() || self.inventory() == inventory;
+        if !is_on_record {
+            self.link(inventory).await?;
+        }
+        Ok(is_on_record)
     }
 }
 

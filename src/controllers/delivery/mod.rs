@@ -246,7 +246,6 @@ async fn settle(
         bring::inventory(context, status).await?
     } else {
         let brought = bring::bring(context, request, target, &inputs, wanted, status, history).await?;
-        history.applied(wanted, status.inventory.as_ref().map(|inventory| inventory.digest)).await?;
         status.attempted = None;
         let at = match &status.applied {
             // The same once more, into a cluster that has changed: its time to become healthy has begun already.
