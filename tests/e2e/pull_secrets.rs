@@ -27,9 +27,12 @@ async fn clusters_are_given_what_pods_pull_with_also_where_others_apply() {
         let fleet = Fleet::of(client.clone(), &namespace).await;
         let secrets: Api<Secret> = Api::namespaced(client, &namespace);
         let issued = secrets.get(ISSUED).await.unwrap();
-        fleet.overlay("web", &[&config_map("one", "1")], json!({"delivery": {"mode": "None"}})).await;
+        let left_to_others = json!({"delivery": {"mode": "None", "secrets": [{"name": "db"}]}});
+        fleet.overlay("web", &[&config_map("one", "1")], left_to_others).await;
         until_pulled_with(&fleet, &secrets, &issued).await;
-        fleet.plane.until_ready::<EnvironmentOverlay>("web.dev").await;
+        let published = fleet.plane.until_ready::<EnvironmentOverlay>("web.dev").await;
+        let ready = condition(&published, condition_type::READY).unwrap();
+        assert!(ready.message.contains("delivery.secrets (db) are not copied"), "{ready:?}");
         let deliveries = fleet.plane.api::<Delivery>().list(&ListParams::default()).await.unwrap().items;
         assert!(deliveries.is_empty() && fleet.value("one").await.is_none(), "nothing else comes: {deliveries:?}");
 

@@ -1,6 +1,7 @@
 //! `EnvironmentOverlay`: from the stored releases to one environment's final manifests.
 //!
-//! end what is not to be → refuse secrets → select → render → deliver. What was rendered last stays until something newer is rendered whole.
+//! end what is not to be → refuse secrets → select → render → deliver. What was rendered last stays until something newer
+//! is rendered whole.
 
 mod deliver;
 mod render;
@@ -22,8 +23,8 @@ use super::{
 };
 use crate::{
     api::{
-        ClusterCounts, EnvironmentOverlay, EnvironmentOverlaySpec, EnvironmentOverlayStatus, OverlayArtifact,
-        condition_type, reason,
+        ClusterCounts, DeliveryMode, DeliveryPolicy, EnvironmentOverlay, EnvironmentOverlaySpec,
+        EnvironmentOverlayStatus, OverlayArtifact, condition_type, reason,
     },
     overlay::inputs::BaseInput,
     release::ApplicationKey,
@@ -79,7 +80,7 @@ impl Reconcile for EnvironmentOverlay {
             (BaseInput::Manifests(self.spec.base.manifests.join("\n---\n")), None)
         };
         let artifact = render::render(context, self, &key, base, version.as_deref()).await?;
-        let message = rendered(version.as_deref(), &artifact);
+        let message = rendered(version.as_deref(), &artifact) + &not_copied(&self.spec.delivery);
         status.artifact = Some(artifact.clone());
         let progress = deliver::deliver(context, self, &artifact, version.as_deref()).await?;
         status.clusters = (progress.counts.desired > 0).then(|| progress.counts.clone());
@@ -147,6 +148,15 @@ fn rendered(version: Option<&str>, artifact: &OverlayArtifact) -> String {
     format!("rendered {what}: {objects} object{}", if objects == 1 { "" } else { "s" })
 }
 
+/// The Secrets that would be copied if the plane applied it itself.
+fn not_copied(policy: &DeliveryPolicy) -> String {
+    if policy.mode == DeliveryMode::Apply || policy.secrets.is_empty() {
+        return String::new();
+    }
+    let names: Vec<_> = policy.secrets.iter().map(|secret| secret.name.as_str()).collect();
+    format!("; delivery.secrets ({}) are not copied, for others apply it (delivery.mode: None)", names.join(", "))
+}
+
 fn interval(spec: &EnvironmentOverlaySpec) -> Duration {
     spec.interval.length().max(SHORTEST_INTERVAL)
 }
@@ -205,6 +215,17 @@ mod tests {
         assert!(only_counts(&status(serde_json::Value::Null, reason::SUCCEEDED), &joined, &[]));
         assert!(!only_counts(&told, &joined, &["eu-1: QuotaExceeded".to_owned()]));
         assert!(!only_counts(&status(serde_json::Value::Null, reason::STORE_UNAVAILABLE), &joined, &[]));
+    }
+
+    #[test]
+    fn secrets_that_nobody_copies_are_named() {
+        let policy = |mode: &str, secrets: serde_json::Value| -> DeliveryPolicy {
+            serde_json::from_value(serde_json::json!({"mode": mode, "secrets": secrets})).unwrap()
+        };
+        let two = || serde_json::json!([{"name": "db"}, {"name": "mail"}]);
+        assert!(not_copied(&policy("None", two())).contains("(db, mail)"));
+        assert_eq!(not_copied(&policy("Apply", two())), "");
+        assert_eq!(not_copied(&policy("None", serde_json::json!([]))), "");
     }
 
     #[test]
