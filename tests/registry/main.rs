@@ -3,6 +3,7 @@
 mod clients;
 #[path = "../support/cluster.rs"]
 mod cluster;
+mod credentials;
 #[path = "../plane/mod.rs"]
 mod plane;
 mod reading;

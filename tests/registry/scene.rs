@@ -48,7 +48,7 @@ impl Scene {
 }
 
 /// A token of a new account, which may read what the registry holds of the namespace or may do nothing at all.
-async fn account(client: &Client, namespace: &str, name: &str, reads: bool) -> String {
+pub async fn account(client: &Client, namespace: &str, name: &str, reads: bool) -> String {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let account: ServiceAccount = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
     accounts.create(&PostParams::default(), &account).await.unwrap();
