@@ -25,6 +25,7 @@ use crate::{
     cluster::with_namespace,
     fleet::{Fleet, config_map, labelled},
     plane::condition,
+    webhook::Refusing,
 };
 
 /// A fleet whose cluster already has a delivery, `calm`.
@@ -115,28 +116,51 @@ async fn a_policy_that_says_no_is_quoted_and_asked_again() {
     .await;
 }
 
+/// A webhook of this name for the ConfigMap `web` in the fleet's namespace.
+async fn lend_webhook(fleet: &Fleet, name: &str, client_config: Value) -> ValidatingWebhookConfiguration {
+    let (selector, rules) = config_maps_of(&fleet.plane.namespace);
+    let lent = json!({
+        "metadata": {"name": fleet.plane.namespace},
+        "webhooks": [{
+            "name": name, "admissionReviewVersions": ["v1"], "sideEffects": "None",
+            "clientConfig": client_config, "timeoutSeconds": 2, "failurePolicy": "Fail",
+            "namespaceSelector": selector, "rules": rules,
+            "matchConditions": [{"name": "web", "expression": "object.metadata.name == 'web'"}],
+        }],
+    });
+    let lent = fleet.lend(lent).await;
+    until_refused(fleet, "web").await;
+    lent
+}
+
+#[tokio::test]
+async fn a_webhook_that_says_no_is_quoted_and_asked_again() {
+    with_namespace(|client, namespace| async move {
+        let fleet = calm_fleet(client, &namespace).await;
+        let webhook = Refusing::with("images must be signed by the platform team").await;
+        let lent = lend_webhook(&fleet, "signed.example.com", webhook.client_config.clone()).await;
+        fleet.overlay("web", &[&config_map("web", "1")], json!({})).await;
+        let place = format!("ConfigMap web in namespace {namespace}: ");
+        let words = [&place, "signed.example.com", "denied", "images must be signed by the platform team"];
+        must_halt(&fleet, "AdmissionDenied", &words).await;
+        assert_eq!(fleet.value("web").await, None);
+        take_back(&fleet, &lent).await;
+        fleet.until_delivered("web").await;
+        assert_eq!(fleet.value("web").await.as_deref(), Some("1"));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_webhook_that_does_not_answer_is_named_and_waited_for() {
     with_namespace(|client, namespace| async move {
         let fleet = calm_fleet(client, &namespace).await;
-        let (selector, rules) = config_maps_of(&namespace);
-        let silent: ValidatingWebhookConfiguration = fleet
-            .lend(json!({
-                "metadata": {"name": namespace},
-                "webhooks": [{
-                    "name": "silent.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None",
-                    // Nothing listens there.
-                    "clientConfig": {"url": "https://127.0.0.1:1/"}, "timeoutSeconds": 2, "failurePolicy": "Fail",
-                    "namespaceSelector": selector, "rules": rules,
-                    "matchConditions": [{"name": "web", "expression": "object.metadata.name == 'web'"}],
-                }],
-            }))
-            .await;
-        until_refused(&fleet, "web").await;
+        // Nothing listens there.
+        let lent = lend_webhook(&fleet, "silent.example.com", json!({"url": "https://127.0.0.1:1/"})).await;
         fleet.overlay("web", &[&config_map("web", "1")], json!({})).await;
         let place = format!("ConfigMap web in namespace {namespace}: ");
         must_halt(&fleet, "WebhookUnavailable", &[&place, "silent.example.com", "connection refused"]).await;
-        take_back(&fleet, &silent).await;
+        take_back(&fleet, &lent).await;
         fleet.until_delivered("web").await;
         assert_eq!(fleet.value("web").await.as_deref(), Some("1"));
     })

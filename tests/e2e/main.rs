@@ -28,3 +28,4 @@ mod selection;
 mod states;
 mod undecodable;
 mod uploads;
+mod webhook;
