@@ -1,9 +1,10 @@
 //! What the plane promises of its speed, as figures: `make bench` prints them and writes `bench-report.json`.
 //!
 //! Each figure stands beside what it is compared with, taken in the same run on the same machine, so it means something on
-//! any. Names of figures as arguments (`render`, `restart`, `ingest`, `download`, `deliver`, `monitor`) choose among
-//! them.
+//! any. Names of figures as arguments (`render`, `restart`, `ingest`, `download`, `deliver`, `monitor`, `cluster`) choose
+//! among them.
 
+mod cluster;
 mod deliver;
 mod download;
 mod fleet;
@@ -26,6 +27,9 @@ async fn main() {
     let chosen: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let wanted = |figure: &str| chosen.is_empty() || chosen.iter().any(|name| name == figure);
     let mut rows = Vec::new();
+    if wanted("cluster") {
+        rows.extend(cluster::measure().await);
+    }
     if wanted("render") {
         rows.extend(render::measure().await);
     }
