@@ -49,6 +49,41 @@ async fn a_version_that_ends_as_soon_as_it_starts_is_rolled_back_though_no_probe
     .await;
 }
 
+#[tokio::test]
+async fn what_keeps_pods_from_running_is_told_with_pod_container_and_reason() {
+    with_namespace(|client, namespace| async move {
+        let scene = Scene::of(client, &namespace).await;
+        scene.release("1.0.0").await;
+        scene.until_healthy_everywhere("1.0.0").await;
+        // It looks for a server in its own container, finds none, and ends.
+        let image = image::of_version("1.1.0").await;
+        scene.release_workload("1.1.0", &image, json!({"command": ["/app", "healthy"]})).await;
+        must_tell(&scene, &["Pod web-", "container main", "CrashLoopBackOff"]).await;
+        // It runs, and nobody answers where it is asked.
+        let image = image::of_version("1.2.0").await;
+        let ports = json!([{"name": "http", "containerPort": 8080}, {"name": "silent", "containerPort": 9}]);
+        let probe = json!({"tcpSocket": {"port": "silent"}, "periodSeconds": 1});
+        let workload = json!({"ports": ports, "probes": {"readiness": probe}});
+        scene.release_workload("1.2.0", &image, workload).await;
+        must_tell(&scene, &["Pod web-", "container main", "ReadinessProbeFailed", "connection refused"]).await;
+        scene.release("1.3.0").await;
+        scene.until_healthy_everywhere("1.3.0").await;
+        scene.end().await;
+    })
+    .await;
+}
+
+/// Waits until each delivery says all of this of its health.
+async fn must_tell(scene: &Scene, words: &[&str]) {
+    for cluster in &scene.clusters {
+        let tells = |delivery: &Delivery| {
+            condition(delivery, condition_type::HEALTHY)
+                .is_some_and(|healthy| words.iter().all(|part| healthy.message.contains(part)))
+        };
+        scene.plane.until(&scene.delivery(&cluster.name), &format!("with {words:?}"), tells).await;
+    }
+}
+
 /// Waits until a version is given up everywhere, its deliveries saying this of it, and sees to it that the one before runs
 /// healthily again, as the history says too.
 async fn must_roll_back(scene: &Scene, failed: &str, before: &str, said: &[&str]) {

@@ -34,6 +34,12 @@ async fn a_rollout_goes_on_when_the_plane_is_back() {
         scene.kill().await;
         scene.start().await;
         scene.must_roll_out_everywhere(&["1.0.0", "1.1.0"]).await;
+        // The same where it has been asked to end.
+        scene.release("1.2.0").await;
+        scene.until_applied("eu-1", "1.2.0").await;
+        scene.stop().await;
+        scene.start().await;
+        scene.must_roll_out_everywhere(&["1.0.0", "1.1.0", "1.2.0"]).await;
         scene.end().await;
     })
     .await;

@@ -3,7 +3,10 @@
 use std::{net::IpAddr, pin::pin, time::Duration};
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Namespace, Pod},
+};
 use kube::{
     Api, Client, Config, ResourceExt,
     api::{DeleteParams, ListParams},
@@ -76,6 +79,11 @@ impl Remote {
 
     /// The pods in a namespace.
     pub fn pods(&self, namespace: &str) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// The Deployments in a namespace.
+    pub fn deployments(&self, namespace: &str) -> Api<Deployment> {
         Api::namespaced(self.client.clone(), namespace)
     }
 

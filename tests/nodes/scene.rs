@@ -162,6 +162,11 @@ impl Scene {
         self.plane.journal("web").await.iter().filter_map(|line| line.split_once(&of)).map(join).collect()
     }
 
+    /// Ends the plane, in peace.
+    pub async fn stop(&mut self) {
+        self.controller.take().expect("it runs").stop().await;
+    }
+
     /// SIGKILL for the plane.
     pub async fn kill(&mut self) {
         self.controller.take().expect("it runs").kill().await;
