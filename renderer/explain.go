@@ -98,6 +98,10 @@ func (k *kustomizer) homonyms() []string {
 	for _, r := range k.loaded.Resources() {
 		id := r.CurId()
 		id.Namespace = ""
+		// Kustomize gives every Namespace the name of the one that all goes to.
+		if id.Kind == "Namespace" && id.Group == "" {
+			id.Name = k.namespace
+		}
 		if seen[id] {
 			names = append(names, describe(id))
 		}
