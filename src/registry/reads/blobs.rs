@@ -45,8 +45,11 @@ pub async fn get(
 ) -> Result<Response, Refusal> {
     let found = find(registry, repository, digest).await?.ok_or(Refusal::BlobUnknown)?;
     let size = found.size();
-    let asked = Asked::of(parts.headers.get(header::RANGE).and_then(|range| range.to_str().ok()), size);
     let head = parts.method == Method::HEAD;
+    // A range is of GET alone (RFC 9110, 14.2), and of what `If-Range` names alone: blobs have no validators.
+    let may_be_part = !head && !parts.headers.contains_key(header::IF_RANGE);
+    let range = parts.headers.get(header::RANGE).filter(|_| may_be_part).and_then(|range| range.to_str().ok());
+    let asked = Asked::of(range, size);
     if !head
         && let Found::Harbor(_) = found
         && let Some(url) = registry.elsewhere(digest, &parts.headers).await?

@@ -40,12 +40,12 @@ impl Asked {
     }
 }
 
-/// A number or nothing; none if it is something else.
+/// A number or nothing; none if it is something else. One that is larger than any blob is the largest there is.
 fn number(text: &str) -> Option<Option<u64>> {
     if text.is_empty() {
         return Some(None);
     }
-    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten().map(Some)
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| Some(text.parse().unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]
@@ -61,6 +61,9 @@ mod tests {
             ("bytes=-30", Asked::Part(0..10)),
             ("bytes=9-100", Asked::Part(9..10)),
             ("bytes=0-18446744073709551615", Asked::Part(0..10)),
+            ("bytes=0-99999999999999999999999", Asked::Part(0..10)),
+            ("bytes=-99999999999999999999999", Asked::Part(0..10)),
+            ("bytes=99999999999999999999999-", Asked::None),
             ("bytes=10-", Asked::None),
             ("bytes=10-20", Asked::None),
             ("bytes=-0", Asked::None),
