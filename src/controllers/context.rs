@@ -12,15 +12,15 @@ use kube::{
         ApiResource, DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions,
     },
     core::{DeserializeGuard, NamespaceResourceScope, Status},
-    runtime::events::{Event, EventType, Recorder, Reporter},
+    runtime::events::{Event, EventType, Reporter},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    backoff::Backoff, caches::Caches, corrections::Corrections, intake::Intakes, metrics::Metrics, outcome::Halt,
-    patience::Patience, places::Places, refusals::Refusals, spec_changes::Recorded, written::Written,
+    backoff::Backoff, caches::Caches, corrections::Corrections, events::Events, intake::Intakes, metrics::Metrics,
+    outcome::Halt, patience::Patience, places::Places, refusals::Refusals, spec_changes::Recorded, written::Written,
 };
 use crate::{
     api::{FIELD_MANAGER, annotation, reason},
@@ -101,7 +101,7 @@ pub struct Context {
     pub backoff: Backoff,
     /// Counters.
     pub metrics: Metrics,
-    recorder: Recorder,
+    events: Events,
     applications: ApplicationGates,
 }
 
@@ -116,7 +116,7 @@ impl Context {
         instance: Option<String>,
     ) -> Self {
         let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance };
-        let recorder = Recorder::new(client.clone(), reporter);
+        let events = Events::new(client.clone(), reporter);
         Self {
             client,
             harbor,
@@ -134,7 +134,7 @@ impl Context {
             recorded: Recorded::default(),
             backoff: Backoff::default(),
             metrics: Metrics::default(),
-            recorder,
+            events,
             applications: ApplicationGates::default(),
         }
     }
@@ -268,7 +268,7 @@ impl Context {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        match self.recorder.publish(&event, &object.object_ref(&())).await {
+        match self.events.publish(&event, &object.object_ref(&())).await {
             Ok(()) => failpoint::after_write("event"),
             Err(error) => tracing::warn!(%error, reason, "an event could not be published"),
         }

@@ -11,6 +11,7 @@ mod corrections;
 mod delivery;
 mod environment_overlay;
 mod ephemeral_cluster;
+mod events;
 mod finalizers;
 mod helm_chart;
 mod image_upload;
