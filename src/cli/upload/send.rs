@@ -23,6 +23,7 @@ use url::Url;
 
 use super::{archive::Archive, key::UploadKey, progress::Progress};
 use crate::{
+    cause::carried,
     cli::trust::Trust,
     registry::{UPLOAD_OFFSET, content_range::ContentRange},
     transit::is_loopback,
@@ -40,6 +41,14 @@ pub enum SendError {
         cause: String,
         /// Whether the address is one of this machine.
         loopback: bool,
+    },
+    /// Its certificate is not to be trusted. That is no better a moment later.
+    #[error("the certificate of {url} {}", untrusted(.cause))]
+    Untrusted {
+        /// Scheme, host and port.
+        url: String,
+        /// What is wrong with it.
+        cause: rustls::Error,
     },
     /// It answered once, and then nothing got through for too long.
     #[error(
@@ -298,8 +307,27 @@ async fn stall(counter: &AtomicU64, patience: Duration) {
     }
 }
 
+/// What is wrong with a certificate, and what to do.
+fn untrusted(cause: &rustls::Error) -> String {
+    use rustls::{
+        CertificateError::NotValidForName, CertificateError::NotValidForNameContext, Error::InvalidCertificate,
+    };
+    match cause {
+        InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
+            "is for another name: pass --server with a name or address that is in it".to_owned()
+        }
+        cause => format!(
+            "is not trusted here ({cause}): put that of its authority into the plane's TLS Secret as ca.crt, from where everybody gets it, or among those that this machine trusts"
+        ),
+    }
+}
+
 /// A request that got no answer; the innermost cause is what a person can act on.
 fn again(error: reqwest::Error) -> Failure {
+    if let Some(cause @ rustls::Error::InvalidCertificate(_)) = carried(&error) {
+        let url = error.url().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+        return Failure::Fatal(SendError::Untrusted { url, cause: cause.clone() });
+    }
     let mut cause: &dyn std::error::Error = &error;
     while let Some(source) = cause.source() {
         cause = source;
