@@ -114,6 +114,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (completed, arrivals) = mpsc::channel(ARRIVALS);
     let projector = Projector::new(chart_store.clone(), viewport.clone());
     probes.metrics.get_or_init(|| context.metrics.registry(renderer.clone(), projector.status()));
+    let all_recorded = CancellationToken::new();
+    let projecting = tokio::spawn(projector.run(all_recorded.clone()));
     let stores = Stores {
         charts: chart_store.clone(),
         harbor: harbor.clone(),
@@ -146,7 +148,6 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         tokio::join!(
             controllers::run(context.clone(), arrivals, probes.started, shutdown.clone()),
             controllers::sweep(&context, shutdown.clone()),
-            projector.run(shutdown.clone()),
         );
         api.await?;
         if let Some(application) = application {
@@ -170,6 +171,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     // Nothing is answered any more: what was is recorded.
     answered.cancel();
     recorded.await?;
+    all_recorded.cancel();
+    projecting.await?;
     result
 }
 

@@ -56,7 +56,8 @@ where
 
 /// Tells those who wait for a cache that all has been seen once.
 ///
-/// The store has such a promise of its own, but only whoever asked last is woken by it.
+/// The store has such a promise of its own, but only whoever asked last is woken by it. Its controller asks: nobody else
+/// may.
 #[derive(Debug, Default)]
 pub struct Listed(watch::Sender<bool>);
 
@@ -110,7 +111,7 @@ where
     }
 
     /// Waits until all has been seen once.
-    async fn ready(&self) {
+    pub async fn ready(&self) {
         // A cache that nobody fills any more is one of a plane that shuts down.
         let _ = self.listed.clone().wait_for(|listed| *listed).await;
     }
@@ -150,6 +151,12 @@ impl Caches {
     /// The clusters that can be read.
     pub fn clusters(&self) -> Vec<EphemeralCluster> {
         readable(&self.clusters.store)
+    }
+
+    /// The clusters that are chosen, as far as they can be read.
+    pub fn clusters_that(&self, are_chosen: impl Fn(&EphemeralCluster) -> bool) -> Vec<EphemeralCluster> {
+        let chosen = chosen(&self.clusters.store, are_chosen);
+        chosen.iter().filter_map(|cluster| cluster.0.as_ref().ok().cloned()).collect()
     }
 
     /// A cluster, if it is there and can be read.

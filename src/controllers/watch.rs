@@ -13,7 +13,7 @@ use kube::{
         Controller, Predicate, WatchStreamExt,
         controller::{self, Action},
         predicates,
-        reflector::{self, ObjectRef, Store, store::Writer},
+        reflector::{ObjectRef, Store, store::Writer},
         watcher::{self, watcher},
     },
 };
@@ -24,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use self::told::{Bell, Ringer, bells};
 use super::{
-    caches::Listed,
+    caches::{Cache, Listed},
     context::Context,
     import::import,
     reconcile::{Reconcile, drive},
@@ -50,9 +50,13 @@ pub async fn run(
     shutdown: CancellationToken,
 ) {
     let [(told, uploads_for_charts)] = bells();
-    let (uploads, upload_changes) = watched::<ImageUpload>(&context, uncached(), vec![told]);
+    // Only the kinds' own reconcilers read these two.
+    let (of_uploads, of_charts) = (Cache::default(), Cache::default());
+    let room = (of_uploads.store(), of_uploads.filler());
+    let (uploads, upload_changes) = watched::<ImageUpload>(&context, room, vec![told]);
     let [(told, charts_for_uploads), (also_told, charts_for_overlays)] = bells();
-    let (charts, chart_changes) = watched::<HelmChart>(&context, uncached(), vec![told, also_told]);
+    let room = (of_charts.store(), of_charts.filler());
+    let (charts, chart_changes) = watched::<HelmChart>(&context, room, vec![told, also_told]);
     let caches = &context.caches;
     let [(told, overlays_for_uploads), (also_told, overlays_for_clusters)] = bells();
     let room = (caches.overlays.store(), caches.overlays.filler());
@@ -71,14 +75,10 @@ pub async fn run(
         clusters::watch_secrets(context.client.clone(), namespace.as_deref(), vec![told, also_told, told_too]);
     let importing = import(&context, secrets_for_imports, shutdown.clone());
     let listed = {
-        let (uploads, charts, overlays) = (uploads.clone(), charts.clone(), overlays.clone());
         let context = context.clone();
         async move {
-            let all = future::join3(uploads.wait_until_ready(), charts.wait_until_ready(), overlays.wait_until_ready());
-            if let (Ok(()), Ok(()), Ok(())) = all.await {
-                context.caches.ready().await;
-                started.cancel();
-            }
+            tokio::join!(of_uploads.ready(), of_charts.ready(), context.caches.ready());
+            started.cancel();
             future::pending::<()>().await;
         }
     };
@@ -184,12 +184,6 @@ async fn until<K: Reconcile>(controller: Controller<Guarded<K>>, context: Arc<Co
             }
         })
         .await;
-}
-
-/// A store that only the kind's own reconciler reads.
-fn uncached<K: Reconcile>() -> Room<K> {
-    let (store, writer) = reflector::store();
-    (store, (writer, Listed::default()))
 }
 
 /// A kind's objects, and the changes of them that mean work: not those of their status. `told` hears of every change as

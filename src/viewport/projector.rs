@@ -43,6 +43,9 @@ const RACES: u32 = 10;
 /// The first and the longest wait after a pass that failed.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
+/// How long the last pass may take, after which nothing is recorded any more.
+const LAST_PASS: Duration = Duration::from_secs(3);
+
 /// Why nothing can be projected at all.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectorError {
@@ -137,6 +140,13 @@ impl Projector {
     /// Keeps the Viewport up to date until `shutdown`. What is under way then is rolled back.
     pub async fn run(mut self, shutdown: CancellationToken) {
         shutdown.run_until_cancelled(self.keep_up()).await;
+        // What was recorded last is not to wait for the next start. The pass that was cut off may have moved cursors.
+        self.cursors = None;
+        match timeout(LAST_PASS, self.catch_up()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("the Viewport is left behind, what is recorded is safe: {error}"),
+            Err(_) => tracing::warn!("the Viewport is left behind, what is recorded is safe"),
+        }
     }
 
     async fn keep_up(&mut self) {
