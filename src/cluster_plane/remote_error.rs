@@ -12,6 +12,7 @@ use super::{
     health::{one_line, refusal_reason},
     kinds::KindError,
     objects::ObjectId,
+    prune,
 };
 use crate::{api::reason, cause::carried};
 
@@ -214,7 +215,7 @@ impl ApplyFailure {
     /// The object is another delivery's.
     pub fn claimed(object: &ObjectId, other: &str) -> Self {
         let message = format!(
-            "{object} belongs to Delivery {other}: two overlays must not have the same object. Rename one of them, or give one overlay another targetNamespace"
+            "{object} belongs to Delivery {other}: neither may two overlays have the same object, nor may an overlay come to the same cluster under two names. Rename one of them, give one overlay another targetNamespace, or delete one of the EphemeralClusters"
         );
         Self::new(FailureKind::NotOwned, message)
     }
@@ -223,7 +224,7 @@ impl ApplyFailure {
     pub fn foreign(object: &ObjectId, managers: &[String]) -> Self {
         let by = if managers.is_empty() { String::new() } else { format!(" (managed by {})", managers.join(", ")) };
         let message = format!(
-            "{object} is there already and is not the plane's{by}: delete it there, or rename it or leave it out in the overlay"
+            "{object} is there already and is not the plane's{by}: leave it out of the overlay, or rename it there. Only if nobody needs it, delete it in the cluster"
         );
         Self::new(FailureKind::NotOwned, message)
     }
@@ -347,7 +348,12 @@ fn invalid(message: &str, causes: &[StatusCause], object: &ObjectId) -> (Failure
     let hide = object.kind == "Secret";
     if causes.iter().all(|cause| is_immutability(&cause.message)) {
         let fields: Vec<_> = causes.iter().map(immutable).collect();
-        let advice = "set spec.delivery.force of the overlay to let the plane delete the object and make it anew";
+        let advice = match prune::holds_data(object) {
+            true => {
+                "put it back as it was. The plane deletes nothing that holds data, with spec.delivery.force neither"
+            }
+            false => "set spec.delivery.force of the overlay to let the plane delete the object and make it anew",
+        };
         return (FailureKind::ImmutableField, format!("{} cannot be changed; {advice}", fields.join(" and ")));
     }
     let problems: Vec<_> = causes

@@ -32,6 +32,8 @@ fn invalid_status(causes: &[(&str, &str, &str)]) -> Value {
 }
 
 const FORCE: &str = "set spec.delivery.force of the overlay to let the plane delete the object and make it anew";
+const HOLDS_DATA: &str =
+    "put it back as it was. The plane deletes nothing that holds data, with spec.delivery.force neither";
 
 #[test]
 fn an_immutable_field_is_named() {
@@ -80,7 +82,8 @@ fn an_immutable_field_is_named() {
         ),
     ] {
         let status = invalid_status(&[(field, "FieldValueInvalid", message)]);
-        let expected = one_line(&format!("{}: {said_field} cannot be changed; {FORCE}", id(kind)));
+        let advice = if kind == "PersistentVolumeClaim" { HOLDS_DATA } else { FORCE };
+        let expected = one_line(&format!("{}: {said_field} cannot be changed; {advice}", id(kind)));
         assert_eq!(explain(&api(status), &id(kind)), ApplyFailure { kind: ImmutableField, message: expected });
     }
     assert_eq!(ImmutableField.retry(), Retry::Never);

@@ -67,7 +67,26 @@ pub async fn last_standing(context: &Context, object: &EphemeralCluster) -> Resu
 /// The cluster that the object names, asked just now who it is. One that is still the same stays connected.
 pub async fn connect(context: &Context, object: &EphemeralCluster) -> Result<Arc<Cluster>, Failure> {
     let bytes = kubeconfig(context, object).await?;
-    let digest = Digest::of(&bytes);
+    connect_by(context, object, &bytes).await.map_err(|failure| match failure {
+        Failure::Unreachable(Unreachable::Silent(why)) => {
+            Unreachable::Silent(format!("{}{why}", server(&bytes))).into()
+        }
+        failure => failure,
+    })
+}
+
+/// Where the cluster is, as the beginning of what is said of it.
+fn server(kubeconfig: &[u8]) -> String {
+    let read = kubeconfig::read(kubeconfig, Timestamp::now()).ok();
+    let authority = read.and_then(|config| {
+        let (host, port) = (config.cluster_url.host()?.to_owned(), config.cluster_url.port_u16().unwrap_or(443));
+        Some(format!("{host}:{port}: "))
+    });
+    authority.unwrap_or_default()
+}
+
+async fn connect_by(context: &Context, object: &EphemeralCluster, bytes: &[u8]) -> Result<Arc<Cluster>, Failure> {
+    let digest = Digest::of(bytes);
     let connected = match context.fleet.last(&key(object)) {
         Some(cluster) if *cluster.kubeconfig() == digest => Some(cluster),
         _ => None,
@@ -77,7 +96,7 @@ pub async fn connect(context: &Context, object: &EphemeralCluster) -> Result<Arc
         let identity = match ask(&cluster.client()).await {
             // A credential that has ended meanwhile says so itself; the server says no more than that it refuses it.
             Err(Unreachable::Refused(why)) => {
-                kubeconfig::read(&bytes, Timestamp::now()).map_err(invalid)?;
+                kubeconfig::read(bytes, Timestamp::now()).map_err(invalid)?;
                 return Err(Unreachable::Refused(why).into());
             }
             identity => identity?,
@@ -87,7 +106,7 @@ pub async fn connect(context: &Context, object: &EphemeralCluster) -> Result<Arc
         }
         return Ok(Arc::new(made(context, object, identity, digest, cluster.client())));
     }
-    let config = kubeconfig::read(&bytes, Timestamp::now()).map_err(invalid)?;
+    let config = kubeconfig::read(bytes, Timestamp::now()).map_err(invalid)?;
     let client = client(config).map_err(|error| refused(object, reason::KUBECONFIG_INVALID, error.to_string()))?;
     let identity = ask(&client).await?;
     Ok(Arc::new(made(context, object, identity, digest, client)))
