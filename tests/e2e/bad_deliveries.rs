@@ -17,7 +17,7 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams},
     runtime::wait::{Condition, await_condition},
 };
-use orbit_plane::api::{Delivery, condition_type, label, reason};
+use orbit_plane::api::{Delivery, EnvironmentOverlay, condition_type, label, reason};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -42,7 +42,13 @@ async fn must_halt(fleet: &Fleet, reason: &str, words: &[&str]) {
         condition(delivery, condition_type::READY)
             .is_some_and(|ready| ready.reason == reason && words.iter().all(|part| ready.message.contains(part)))
     };
-    fleet.plane.until(&fleet.delivery("web", "here"), &format!("halted by {reason} with {words:?}"), is_halted).await;
+    let what = format!("halted by {reason} with {words:?}");
+    let halted = fleet.plane.until(&fleet.delivery("web", "here"), &what, is_halted).await;
+    // What is tried again by itself stalls nobody.
+    if condition(&halted, condition_type::STALLED).is_some() {
+        let message = fleet.plane.until_stalled::<EnvironmentOverlay>("web.dev", reason).await;
+        assert!(message.contains(&format!("0 of 1 clusters: {}/here: {reason}", fleet.plane.namespace)), "{message}");
+    }
     fleet.overlay("calm", &[&config_map("calm", reason)], json!({})).await;
     fleet.until_delivered("calm").await;
     assert_eq!(fleet.value("calm").await.as_deref(), Some(reason));

@@ -30,6 +30,8 @@ pub struct Progress {
     pub counts: ClusterCounts,
     /// What is wrong where, in words; nothing where nothing is.
     pub problems: Vec<String>,
+    /// Why clusters have not what is wanted that come no further unless somebody changes something: a reason for each.
+    pub stalled: Vec<String>,
 }
 
 /// Ends the deliveries that are not to be any more: whatever the overlay comes to render, they end.
@@ -130,9 +132,9 @@ pub fn observations(progress: &Progress) -> Vec<Observation> {
         "" => format!("{counted} of {desired} clusters {what}"),
         problems => format!("{counted} of {desired} clusters {what}: {problems}"),
     };
-    let verdict = |type_, reached: i32, short: &'static str, what| {
-        let holds = reached == desired;
-        Observation::new(type_, holds, if holds { reason::SUCCEEDED } else { short }, say(reached, what))
+    let verdict = |type_, reached: i32, short: &'static str, what| match reached == desired {
+        true => Observation::new(type_, true, reason::SUCCEEDED, format!("{reached} of {desired} clusters {what}")),
+        false => Observation::new(type_, false, short, say(reached, what)),
     };
     let short = if unreachable > 0 { reason::UNREACHABLE } else { reason::PROGRESSING };
     vec![
@@ -229,7 +231,7 @@ fn progress(
     unidentified: usize,
 ) -> Progress {
     let mut counts = ClusterCounts::default();
-    let mut problems = Vec::new();
+    let (mut problems, mut stalled) = (Vec::new(), Vec::new());
     counts.desired = i32::try_from(wanted.len() + unidentified).unwrap_or(i32::MAX);
     counts.unreachable = i32::try_from(unidentified).unwrap_or(i32::MAX);
     if unidentified > 0 {
@@ -246,7 +248,11 @@ fn progress(
         let not_ready =
             status.conditions.iter().find(|c| c.type_ == condition_type::READY && c.status != ConditionStatus::True);
         if let Some(not_ready) = not_ready {
-            counts.unreachable += i32::from([reason::UNREACHABLE, reason::LOST].contains(&not_ready.reason.as_str()));
+            let is_away = [reason::UNREACHABLE, reason::LOST].contains(&not_ready.reason.as_str());
+            counts.unreachable += i32::from(is_away);
+            if applied.is_none() && !is_away && find_true(&status.conditions, condition_type::STALLED).is_some() {
+                stalled.push(not_ready.reason.clone());
+            }
             problems.push(format!("{}: {}", spec.cluster, not_ready.reason));
         }
     }
@@ -256,7 +262,7 @@ fn progress(
     if more > 0 {
         problems.push(format!("and {more} more"));
     }
-    Progress { counts, problems }
+    Progress { counts, problems, stalled }
 }
 
 /// How many clusters a condition names.

@@ -86,10 +86,19 @@ impl Reconcile for EnvironmentOverlay {
         status.clusters = (progress.counts.desired > 0).then(|| progress.counts.clone());
         let observations = deliver::observations(&progress);
         let ClusterCounts { desired, applied, unreachable, .. } = progress.counts;
-        let message = match applied < desired {
-            true => format!("{message}, in {applied} of {desired} clusters"),
-            false => message,
+        let message = match (applied < desired, progress.problems.join("; ")) {
+            (true, problems) if !progress.stalled.is_empty() => {
+                format!("{message}, in {applied} of {desired} clusters: {problems}. The Deliveries say more")
+            }
+            (true, _) => format!("{message}, in {applied} of {desired} clusters"),
+            (false, _) => message,
         };
+        let stalled = i32::try_from(progress.stalled.len()).unwrap_or(i32::MAX);
+        if let Some(reason) = progress.stalled.into_iter().next()
+            && applied + unreachable + stalled >= desired
+        {
+            return Err(Halt::stalled_for(interval(&self.spec), reason, message).observing(observations));
+        }
         // Those that do not answer hold up nobody who waits for the others.
         if applied + unreachable < desired {
             let waiting = Halt::waiting_for(interval(&self.spec), reason::PROGRESSING, message).observing(observations);
