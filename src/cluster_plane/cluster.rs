@@ -35,8 +35,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(5);
 /// Longer than a watch lasts by the API server's own will.
 const READ: Duration = Duration::from_secs(330);
-/// How long a pull Secret is believed to be as it was given where nothing is delivered meanwhile.
-const SETTLED: Duration = Duration::from_secs(600);
+/// How long a pull Secret is believed to be as it was given where nothing is delivered meanwhile: pods that start after
+/// somebody has deleted it wait no longer.
+const SETTLED: Duration = Duration::from_secs(60);
 /// Deliveries that are applied to one cluster at a time: one that is slow holds up its own only.
 const AT_ONCE: usize = 8;
 

@@ -6,7 +6,7 @@ use kube::{
     Api, ResourceExt,
     api::{ApiResource, Patch, PatchParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     apply::{bounded, delete},
@@ -24,13 +24,15 @@ pub const TYPE: &str = "kubernetes.io/dockerconfigjson";
 /// See [`TYPE`].
 pub const KEY: &str = ".dockerconfigjson";
 
-/// Gives a namespace of a cluster the credential, unless it has it.
+/// Gives a namespace of a cluster the credential, unless it has it. One of another user is left there while it is needed (a
+/// cluster that is known by two names has two); that user is returned then.
 pub async fn deliver(
     cluster: &Cluster,
     plane: &str,
     namespace: &str,
     docker_config: &ByteString,
-) -> Result<(), ApplyFailure> {
+    is_needed: impl Fn(&str) -> bool,
+) -> Result<Option<String>, ApplyFailure> {
     let id = id(namespace);
     let api: Api<Secret> = Api::namespaced(cluster.client(), namespace);
     let there = bounded(&id, api.get_opt(PULL_SECRET)).await?;
@@ -38,8 +40,15 @@ pub async fn deliver(
         if there.labels().get(label::PLANE).map(String::as_str) != Some(plane) {
             return Err(ApplyFailure::foreign(&id, &[]));
         }
-        if there.data.as_ref().and_then(|data| data.get(KEY)) == Some(docker_config) {
-            return Ok(());
+        let held = there.data.as_ref().and_then(|data| data.get(KEY));
+        if held == Some(docker_config) {
+            return Ok(None);
+        }
+        if let Some(user) = held.and_then(user)
+            && Some(&user) != self::user(docker_config).as_ref()
+            && is_needed(&user)
+        {
+            return Ok(Some(user));
         }
     }
     let secret = json!({
@@ -55,7 +64,14 @@ pub async fn deliver(
     });
     bounded(&id, api.patch(PULL_SECRET, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&secret))).await?;
     failpoint::after_write("apply to cluster");
-    Ok(())
+    Ok(None)
+}
+
+/// Whose credential a docker config has: the plane's have one.
+fn user(docker_config: &ByteString) -> Option<String> {
+    let config: Value = serde_json::from_slice(&docker_config.0).ok()?;
+    let (_, login) = config["auths"].as_object()?.iter().next()?;
+    Some(login["username"].as_str()?.to_owned())
 }
 
 /// Takes the credential out of a namespace that nothing is delivered to any more.
@@ -75,5 +91,20 @@ fn id(namespace: &str) -> ObjectId {
         kind: "Secret".into(),
         namespace: namespace.to_owned(),
         name: PULL_SECRET.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_docker_config_says_whose_it_is() {
+        let user = |config: Value| user(&ByteString(config.to_string().into_bytes()));
+        let login = json!({"username": "orbit-cluster.shop.eu-1", "password": "p", "auth": "a"});
+        assert_eq!(user(json!({"auths": {"registry.example": login}})).as_deref(), Some("orbit-cluster.shop.eu-1"));
+        for none in [json!({"auths": {}}), json!({"auths": {"registry.example": {"auth": "a"}}}), json!([])] {
+            assert_eq!(user(none), None);
+        }
     }
 }

@@ -9,12 +9,14 @@ use kube::{
     api::{DeleteParams, ListParams, PostParams},
     runtime::wait::await_condition,
 };
-use orbit_plane::api::{ConditionStatus, Delivery, EnvironmentOverlay, EphemeralCluster, PULL_SECRET, condition_type};
+use orbit_plane::api::{
+    ConditionStatus, Delivery, EnvironmentOverlay, EphemeralCluster, PULL_SECRET, annotation, condition_type,
+};
 use serde_json::json;
 
 use crate::{
     cluster::with_namespace,
-    fleet::{Fleet, config_map},
+    fleet::{Fleet, config_map, own_kubeconfig},
     plane::condition,
 };
 
@@ -169,4 +171,46 @@ async fn until_pulled_with(fleet: &Fleet, secrets: &Api<Secret>, issued: &Secret
 
 fn config(secret: &Secret) -> Option<&ByteString> {
     secret.data.as_ref()?.get(".dockerconfigjson")
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_known_twice_has_one_pull_secret_in_a_namespace() {
+    with_namespace(|client, namespace| async move {
+        let fleet = Fleet::of(client.clone(), &namespace).await;
+        let secrets: Api<Secret> = Api::namespaced(client, &namespace);
+        let issued = secrets.get(ISSUED).await.unwrap();
+        fleet.overlay("web", &[&config_map("one", "1")], json!({})).await;
+        fleet.until_delivered("web").await;
+        until_pulled_with(&fleet, &secrets, &issued).await;
+        let there = secrets.get(PULL_SECRET).await.unwrap();
+
+        let plane = &fleet.plane;
+        plane.join("too", "test", &own_kubeconfig(), json!({})).await;
+        let too = plane.until_ready::<EphemeralCluster>("too").await;
+        let ready = condition(&too, condition_type::READY).unwrap();
+        assert!(ready.message.contains(&format!("known as {namespace}/here")), "{ready:?}");
+        let manifests = json!({"manifests": [config_map("two", "2")]});
+        let spec = json!({"application": "cart", "environment": "test", "base": manifests});
+        plane.apply::<EnvironmentOverlay>("cart.test", spec).await;
+        plane.until_delivered("cart.test", "too").await;
+        let says = |cluster: &EphemeralCluster| {
+            let said = format!("in namespace {namespace} they pull as orbit-cluster.{namespace}.here");
+            condition(cluster, condition_type::READY).is_some_and(|ready| ready.message.contains(&said))
+        };
+        plane.until("too", "told whose pull Secret there is", says).await;
+        assert_eq!(config(&secrets.get(PULL_SECRET).await.unwrap()), config(&issued));
+
+        // Whichever goes first, what the other pulls with stays.
+        plane.delete::<EnvironmentOverlay>("cart.test").await;
+        plane.until_gone::<Delivery>(&plane.delivery("cart.test", "too")).await;
+        let left = secrets.get(PULL_SECRET).await.unwrap();
+        assert_eq!((left.uid(), left.data), (there.uid(), there.data));
+
+        // Somebody who has taken it away by mistake has it back.
+        secrets.delete(PULL_SECRET, &DeleteParams::default()).await.unwrap();
+        let now = json!({"metadata": {"annotations": {annotation::REQUESTED_AT: "now"}}});
+        plane.patch::<EphemeralCluster>("here", now).await;
+        until_pulled_with(&fleet, &secrets, &issued).await;
+    })
+    .await;
 }

@@ -22,7 +22,7 @@ use crate::{
     },
     controllers::{
         context::Context,
-        ephemeral_cluster,
+        ephemeral_cluster::{self, pull_secrets},
         outcome::{Halt, HaltKind},
         reconcile,
     },
@@ -173,7 +173,9 @@ async fn provide_credential(
         let _bringing = cluster.bringing_credentials().await;
         if !cluster.provisions().has(&provision) {
             let secret = ephemeral_cluster::credential::read(context, &spec.cluster).await?;
-            credential::deliver(cluster, context.chart_store.plane(), namespace, &secret).await?;
+            let own = (spec.cluster.namespace.clone(), spec.cluster.name.clone());
+            let is_needed = |user: &str| pull_secrets::is_needed(context, &own, cluster, namespace, user);
+            credential::deliver(cluster, context.chart_store.plane(), namespace, &secret, is_needed).await?;
             cluster.provisions().saw(provision);
         }
     }

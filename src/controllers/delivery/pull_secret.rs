@@ -6,7 +6,7 @@ use kube::{Resource, ResourceExt, core::DeserializeGuard};
 
 use crate::{
     api::Delivery,
-    cluster_plane::{Cluster, ClusterKey, credential, objects::ObjectId},
+    cluster_plane::{Cluster, credential, objects::ObjectId},
     controllers::{context::Context, ephemeral_cluster::pull_secrets, outcome::Halt},
 };
 
@@ -21,12 +21,11 @@ pub async fn leave(
     if left.is_empty() {
         return Ok(());
     }
-    let to = &object.spec.cluster;
-    let key: ClusterKey = (to.namespace.clone(), to.name.clone());
     // Whoever brought it before this is among those that are looked at; whoever brings it after this makes it anew.
     let _taking = cluster.taking_credentials().await;
-    let known_as = context.caches.cluster(&key);
-    let pulled_in = known_as.map(|known_as| pull_secrets::left_to_others(context, &known_as)).unwrap_or_default();
+    let known_as = pull_secrets::known_as(context, &cluster.reference().uid);
+    let pulled_in: BTreeSet<_> =
+        known_as.iter().flat_map(|known_as| pull_secrets::left_to_others(context, known_as)).collect();
     for namespace in left {
         let sharing = context.caches.deliveries_of_all(|other| may_share(object, other, &namespace));
         if sharing.is_empty() && !pulled_in.contains(&namespace) {
@@ -51,7 +50,8 @@ fn may_share(object: &Delivery, other: &DeserializeGuard<Delivery>, namespace: &
     other.uid() != object.uid()
         // Of several that end at once, none may leave it to another.
         && other.meta().deletion_timestamp.is_none()
-        && readable.spec.cluster == object.spec.cluster
+        // Under whichever name: who a cluster is, its UID says.
+        && readable.spec.cluster.uid == object.spec.cluster.uid
         && readable.spec.target_namespace == namespace
 }
 
@@ -62,13 +62,13 @@ mod tests {
     use super::*;
     use crate::{digest::Digest, release::ClusterRef};
 
-    fn delivery(uid: &str, cluster: &str, namespace: &str) -> Value {
+    fn delivery(uid: &str, (cluster, cluster_uid): (&str, &str), namespace: &str) -> Value {
         json!({
             "apiVersion": "orbit.k8or.io/v1alpha1", "kind": "Delivery",
             "metadata": {"name": format!("{uid}.prod.fleet.{cluster}"), "namespace": "shop", "uid": uid},
             "spec": {
                 "application": "web", "environment": "prod", "targetNamespace": namespace,
-                "artifact": Digest::of("a"), "cluster": ClusterRef::new("fleet", cluster, "u"),
+                "artifact": Digest::of("a"), "cluster": ClusterRef::new("fleet", cluster, cluster_uid),
                 "driftPolicy": "Correct", "onFailure": "Hold", "timeout": "10m", "deletionPolicy": "Prune",
             },
         })
@@ -95,12 +95,15 @@ mod tests {
 
     #[test]
     fn whoever_pulls_in_the_same_namespace_of_the_same_cluster_shares() {
-        let own: Delivery = serde_json::from_value(delivery("own", "eu-1", "shop")).unwrap();
+        let (eu_1, eu_2) = (("eu-1", "u"), ("eu-2", "v"));
+        let own: Delivery = serde_json::from_value(delivery("own", eu_1, "shop")).unwrap();
         let shares = |other: Value| may_share(&own, &serde_json::from_value(other).unwrap(), "shop");
-        assert!(shares(delivery("other", "eu-1", "shop")));
-        assert!(!shares(delivery("own", "eu-1", "shop")), "it itself");
-        assert!(!shares(delivery("other", "eu-2", "shop")) && !shares(delivery("other", "eu-1", "blog")));
-        let mut ending = delivery("other", "eu-1", "shop");
+        assert!(shares(delivery("other", eu_1, "shop")));
+        assert!(shares(delivery("other", ("also-eu-1", "u"), "shop")), "the same cluster");
+        assert!(!shares(delivery("own", eu_1, "shop")), "it itself");
+        assert!(!shares(delivery("other", eu_2, "shop")) && !shares(delivery("other", eu_1, "blog")));
+        assert!(!shares(delivery("other", ("eu-1", "before"), "shop")), "the cluster before of that name");
+        let mut ending = delivery("other", eu_1, "shop");
         ending["metadata"]["deletionTimestamp"] = json!("2026-01-02T00:00:00Z");
         assert!(!shares(ending.clone()));
         // What cannot be read stays, and may be there.

@@ -26,8 +26,8 @@ use super::{
 };
 use crate::{
     api::{
-        ConditionStatus, Delivery, DeliveryCounts, EphemeralCluster, EphemeralClusterStatus, condition_type, label,
-        reason,
+        ConditionStatus, Delivery, DeliveryCounts, EphemeralCluster, EphemeralClusterStatus, annotation,
+        condition_type, label, reason,
     },
     cluster_plane::{Cluster, ClusterKey, DeliveryKey, Standing},
 };
@@ -121,6 +121,15 @@ async fn attend(
     let next = until_expiry(object, Timestamp::now()).map_or(HEARTBEAT, |left| left.min(HEARTBEAT));
     context.caches.ready().await;
     let mut message = format!("Kubernetes {} answers", cluster.version());
+    if is_asked_for(object) {
+        cluster.forget_provisions();
+    }
+    let known_as = pull_secrets::known_as(context, &cluster.reference().uid);
+    let others: Vec<_> = known_as.iter().map(key).filter(|other| *other != key(object)).collect();
+    if !others.is_empty() {
+        let names: Vec<_> = others.iter().map(|(namespace, name)| format!("{namespace}/{name}")).collect();
+        message = format!("{message}; the same cluster is known as {}, too", names.join(", "));
+    }
     if let Some(credential) = &status.credential {
         let problems = pull_secrets::provide(context, object, cluster, credential).await?;
         if !problems.is_empty() {
@@ -134,6 +143,12 @@ async fn attend(
     }
     status.lease_name = Some(lease?);
     Ok(Ready::succeeded(message).again(next))
+}
+
+/// Whether somebody has asked for it to be looked at since that was done last.
+fn is_asked_for(object: &EphemeralCluster) -> bool {
+    let handled = object.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
+    object.annotations().get(annotation::REQUESTED_AT) != handled
 }
 
 /// A cluster was connected anew, and nothing is watched there yet: that begins when its deliveries look.

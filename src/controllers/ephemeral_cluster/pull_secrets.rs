@@ -14,7 +14,7 @@ use super::{credential as issued, is_for as goes_to, key};
 use crate::{
     api::{ClusterCredential, Delivery, DeliveryMode, EnvironmentOverlay, EphemeralCluster},
     cluster_plane::{
-        Cluster,
+        Cluster, ClusterKey,
         apply::provide_namespace,
         credential,
         provisions::Provision,
@@ -44,11 +44,12 @@ pub async fn provide(
     for namespace in left_to_others.iter().chain(&delivered) {
         let _bringing = cluster.bringing_credentials().await;
         let given = match left_to_others.contains(namespace) {
-            true => give(cluster, context.chart_store.plane(), namespace, &docker_config).await,
+            true => give(context, object, cluster, namespace, &docker_config).await,
             false => renew(context, object, cluster, namespace, &docker_config).await,
         };
         match given {
-            Ok(()) => cluster.pulled_with().saw(provision(namespace, credential)),
+            Ok(None) => cluster.pulled_with().saw(provision(namespace, credential)),
+            Ok(Some(user)) => problems.push(format!("in namespace {namespace} they pull as {user}")),
             Err(failure) => {
                 problems.push(failure.message);
                 // The other namespaces would only wait for the same.
@@ -66,12 +67,20 @@ fn provision(namespace: &str, credential: &ClusterCredential) -> Provision {
 }
 
 /// Puts the Secret where others bring overlays to, who may not have been there yet.
-async fn give(cluster: &Cluster, plane: &str, namespace: &str, config: &ByteString) -> Result<(), ApplyFailure> {
-    match credential::deliver(cluster, plane, namespace, config).await {
+async fn give(
+    context: &Context,
+    object: &EphemeralCluster,
+    cluster: &Cluster,
+    namespace: &str,
+    config: &ByteString,
+) -> Result<Option<String>, ApplyFailure> {
+    let plane = context.chart_store.plane();
+    let is_needed = |user: &str| is_needed(context, &key(object), cluster, namespace, user);
+    match credential::deliver(cluster, plane, namespace, config, is_needed).await {
         Err(failure) if failure.kind == FailureKind::NamespaceMissing => {
             cluster.provisions().forget();
             provide_namespace(cluster, namespace).await?;
-            credential::deliver(cluster, plane, namespace, config).await
+            credential::deliver(cluster, plane, namespace, config, is_needed).await
         }
         given => given,
     }
@@ -84,18 +93,44 @@ async fn renew(
     cluster: &Cluster,
     namespace: &str,
     config: &ByteString,
-) -> Result<(), ApplyFailure> {
+) -> Result<Option<String>, ApplyFailure> {
     // Whoever was there may have left meanwhile, and have taken it away.
     if !delivered(context, object, cluster).contains(namespace) {
-        return Ok(());
+        return Ok(None);
     }
-    match credential::deliver(cluster, context.chart_store.plane(), namespace, config).await {
+    let is_needed = |user: &str| is_needed(context, &key(object), cluster, namespace, user);
+    match credential::deliver(cluster, context.chart_store.plane(), namespace, config, is_needed).await {
         // It comes back with what is delivered there, if at all.
         Err(failure) if matches!(failure.kind, FailureKind::NamespaceMissing | FailureKind::NamespaceTerminating) => {
-            Ok(())
+            Ok(None)
         }
         given => given,
     }
+}
+
+/// Whether a credential is that of another object for this very cluster, of whose overlays some come to this namespace.
+pub fn is_needed(context: &Context, own: &ClusterKey, cluster: &Cluster, namespace: &str, user: &str) -> bool {
+    let uid = &cluster.reference().uid;
+    let is_by_another = |delivery: &Delivery| {
+        let to = &delivery.spec.cluster;
+        !goes_to(delivery, own) && to.uid == *uid && issued::user(&to.namespace, &to.name) == user
+    };
+    let comes = |delivery: &Delivery| {
+        delivery.metadata.deletion_timestamp.is_none() && delivery.spec.target_namespace == namespace
+    };
+    !context.caches.deliveries(|delivery| is_by_another(delivery) && comes(delivery)).is_empty()
+        || known_as(context, uid).iter().filter(|other| key(other) != *own).any(|other| {
+            let (of, name) = key(other);
+            issued::user(&of, &name) == user && left_to_others(context, other).contains(namespace)
+        })
+}
+
+/// The objects for the cluster with this UID.
+pub fn known_as(context: &Context, uid: &str) -> Vec<EphemeralCluster> {
+    let is_it = |cluster: &EphemeralCluster| {
+        cluster.status.as_ref().and_then(|status| status.cluster_uid.as_deref()) == Some(uid)
+    };
+    context.caches.clusters_that(is_it)
 }
 
 /// The namespaces of the cluster that others bring overlays to.
