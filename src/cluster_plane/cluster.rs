@@ -37,7 +37,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 const READ: Duration = Duration::from_secs(330);
 /// How long a pull Secret is believed to be as it was given where nothing is delivered meanwhile: pods that start after
 /// somebody has deleted it wait no longer.
-const SETTLED: Duration = Duration::from_secs(60);
+const SETTLED: Duration = Duration::from_secs(300);
 /// Deliveries that are applied to one cluster at a time: one that is slow holds up its own only.
 const AT_ONCE: usize = 8;
 

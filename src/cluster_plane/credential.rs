@@ -38,7 +38,7 @@ pub async fn deliver(
     let there = bounded(&id, api.get_opt(PULL_SECRET)).await?;
     if let Some(there) = &there {
         if there.labels().get(label::PLANE).map(String::as_str) != Some(plane) {
-            return Err(ApplyFailure::foreign(&id, &[]));
+            return Err(ApplyFailure::taken(&id));
         }
         let held = there.data.as_ref().and_then(|data| data.get(KEY));
         if held == Some(docker_config) {

@@ -215,7 +215,7 @@ impl ApplyFailure {
     /// The object is another delivery's.
     pub fn claimed(object: &ObjectId, other: &str) -> Self {
         let message = format!(
-            "{object} belongs to Delivery {other}: neither may two overlays have the same object, nor may an overlay come to the same cluster under two names. Rename one of them, give one overlay another targetNamespace, or delete one of the EphemeralClusters"
+            "{object} belongs to Delivery {other}: neither may two overlays have the same object, nor may an overlay come to the same cluster under two names. Rename one of them, give one overlay another targetNamespace, or delete the EphemeralCluster of this Delivery"
         );
         Self::new(FailureKind::NotOwned, message)
     }
@@ -225,6 +225,14 @@ impl ApplyFailure {
         let by = if managers.is_empty() { String::new() } else { format!(" (managed by {})", managers.join(", ")) };
         let message = format!(
             "{object} is there already and is not the plane's{by}: leave it out of the overlay, or rename it there. Only if nobody needs it, delete it in the cluster"
+        );
+        Self::new(FailureKind::NotOwned, message)
+    }
+
+    /// The name of the pull Secret is taken.
+    pub fn taken(object: &ObjectId) -> Self {
+        let message = format!(
+            "{object} is not the plane's, which needs its name for what pods pull with: give that Secret another name in the cluster"
         );
         Self::new(FailureKind::NotOwned, message)
     }

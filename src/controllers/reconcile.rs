@@ -322,7 +322,7 @@ fn ready(conditions: &[Condition]) -> Option<&Condition> {
 }
 
 /// The annotation's value as far as the status takes it.
-fn bounded(requested_at: &str) -> String {
+pub fn bounded(requested_at: &str) -> String {
     requested_at.chars().take(256).collect()
 }
 

@@ -55,7 +55,7 @@ impl Robots for ClusterRobots {
 
 /// Whether a cluster may read anything. Its credential is revoked with it: when it ends, and while what runs there counts as
 /// lost, for nobody knows then who has it.
-fn may_read(cluster: &EphemeralCluster, now: Timestamp) -> bool {
+pub fn may_read(cluster: &EphemeralCluster, now: Timestamp) -> bool {
     cluster.metadata.deletion_timestamp.is_none() && cluster.expired(now).is_none() && !cluster.is_lost()
 }
 

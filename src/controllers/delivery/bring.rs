@@ -174,7 +174,7 @@ async fn provide_credential(
         if !cluster.provisions().has(&provision) {
             let secret = ephemeral_cluster::credential::read(context, &spec.cluster).await?;
             let own = (spec.cluster.namespace.clone(), spec.cluster.name.clone());
-            let is_needed = |user: &str| pull_secrets::is_needed(context, &own, cluster, namespace, user);
+            let is_needed = |user: &str| pull_secrets::is_needed(context, &own, &spec.cluster.uid, namespace, user);
             credential::deliver(cluster, context.chart_store.plane(), namespace, &secret, is_needed).await?;
             cluster.provisions().saw(provision);
         }

@@ -27,8 +27,13 @@ pub enum Failure {
         message: String,
     },
     /// The cluster does not let the plane in, or does not answer.
-    #[error(transparent)]
-    Unreachable(#[from] Unreachable),
+    #[error("{cause}")]
+    Unreachable {
+        /// Why.
+        cause: Unreachable,
+        /// Where it was looked for, `host:port`; for those who may see its object.
+        server: Option<String>,
+    },
     /// The plane's own cluster could not be asked for the kubeconfig.
     #[error("{}", .0.message)]
     Halt(#[from] Halt),
@@ -39,9 +44,23 @@ impl Failure {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Kubeconfig { reason, .. } => reason,
-            Self::Unreachable(_) => reason::UNREACHABLE,
+            Self::Unreachable { .. } => reason::UNREACHABLE,
             Self::Halt(_) => reason::INTERNAL,
         }
+    }
+
+    /// Why, and where.
+    pub fn with_server(&self) -> String {
+        match self {
+            Self::Unreachable { cause: Unreachable::Silent(why), server: Some(server) } => format!("{server}: {why}"),
+            _ => self.to_string(),
+        }
+    }
+}
+
+impl From<Unreachable> for Failure {
+    fn from(cause: Unreachable) -> Self {
+        Self::Unreachable { cause, server: None }
     }
 }
 
@@ -68,21 +87,15 @@ pub async fn last_standing(context: &Context, object: &EphemeralCluster) -> Resu
 pub async fn connect(context: &Context, object: &EphemeralCluster) -> Result<Arc<Cluster>, Failure> {
     let bytes = kubeconfig(context, object).await?;
     connect_by(context, object, &bytes).await.map_err(|failure| match failure {
-        Failure::Unreachable(Unreachable::Silent(why)) => {
-            Unreachable::Silent(format!("{}{why}", server(&bytes))).into()
-        }
+        Failure::Unreachable { cause, .. } => Failure::Unreachable { cause, server: server(&bytes) },
         failure => failure,
     })
 }
 
-/// Where the cluster is, as the beginning of what is said of it.
-fn server(kubeconfig: &[u8]) -> String {
-    let read = kubeconfig::read(kubeconfig, Timestamp::now()).ok();
-    let authority = read.and_then(|config| {
-        let (host, port) = (config.cluster_url.host()?.to_owned(), config.cluster_url.port_u16().unwrap_or(443));
-        Some(format!("{host}:{port}: "))
-    });
-    authority.unwrap_or_default()
+/// Where the cluster is.
+fn server(kubeconfig: &[u8]) -> Option<String> {
+    let url = kubeconfig::read(kubeconfig, Timestamp::now()).ok()?.cluster_url;
+    Some(format!("{}:{}", url.host()?, url.port_u16().unwrap_or(443)))
 }
 
 async fn connect_by(context: &Context, object: &EphemeralCluster, bytes: &[u8]) -> Result<Arc<Cluster>, Failure> {

@@ -10,7 +10,7 @@ mod lease;
 pub mod pull_secrets;
 mod retire;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
@@ -21,7 +21,7 @@ use super::{
     context::Context,
     import,
     outcome::{Halt, Observation, Ready},
-    reconcile::{Common, Reconcile},
+    reconcile::{self, Common, Reconcile},
     spec_changes::Audited,
 };
 use crate::{
@@ -124,10 +124,12 @@ async fn attend(
     if is_asked_for(object) {
         cluster.forget_provisions();
     }
-    let known_as = pull_secrets::known_as(context, &cluster.reference().uid);
-    let others: Vec<_> = known_as.iter().map(key).filter(|other| *other != key(object)).collect();
+    // What others have in their namespaces is their own business.
+    let known_as = pull_secrets::known_as(context, &cluster.reference().uid).into_iter();
+    let known_here = known_as.filter(|other| other.namespace() == object.namespace());
+    let others: BTreeSet<_> = known_here.map(|it| it.name_any()).filter(|name| *name != object.name_any()).collect();
     if !others.is_empty() {
-        let names: Vec<_> = others.iter().map(|(namespace, name)| format!("{namespace}/{name}")).collect();
+        let names: Vec<_> = others.into_iter().collect();
         message = format!("{message}; the same cluster is known as {}, too", names.join(", "));
     }
     if let Some(credential) = &status.credential {
@@ -148,7 +150,7 @@ async fn attend(
 /// Whether somebody has asked for it to be looked at since that was done last.
 fn is_asked_for(object: &EphemeralCluster) -> bool {
     let handled = object.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
-    object.annotations().get(annotation::REQUESTED_AT) != handled
+    object.annotations().get(annotation::REQUESTED_AT).map(|at| reconcile::bounded(at)).as_ref() != handled
 }
 
 /// A cluster was connected anew, and nothing is watched there yet: that begins when its deliveries look.
@@ -206,21 +208,22 @@ fn away(object: &EphemeralCluster, status: &mut EphemeralClusterStatus, failure:
     let message = match lost {
         true => {
             format!(
-                "unreachable since {since}, longer than spec.lostAfter: what ran there counts as lost, and the cluster reads nothing from the registry until it is reached. {failure}"
+                "unreachable since {since}, longer than spec.lostAfter: what ran there counts as lost, and the cluster reads nothing from the registry until it is reached. {}",
+                failure.with_server()
             )
         }
         false if import::is_imported(object) && failure.reason() == reason::KUBECONFIG_NOT_FOUND => {
             let lost_after = &object.spec.lost_after;
             format!("{failure}. It is imported with that Secret, and ends if it is not back after {lost_after}")
         }
-        false => failure.to_string(),
+        false => failure.with_server(),
     };
     let observation = Observation::new(condition_type::REACHABLE, false, reason, message.clone());
     if let Some(at) = object.expired(now) {
         return expired(at).observing([observation]);
     }
     let halt = match failure {
-        Failure::Unreachable(_) => Halt::waiting_for(HEARTBEAT, reason, message),
+        Failure::Unreachable { .. } => Halt::waiting_for(HEARTBEAT, reason, message),
         Failure::Kubeconfig { .. } => Halt::stalled_for(HEARTBEAT, reason, message),
         Failure::Halt(halt) => halt.clone(),
     };
@@ -271,7 +274,7 @@ mod tests {
     }
 
     fn silent() -> Failure {
-        Failure::Unreachable(Unreachable::Silent("connection refused".into()))
+        Unreachable::Silent("connection refused".into()).into()
     }
 
     #[test]

@@ -6,8 +6,10 @@
 //! not taken away again. A password is replaced after a day, and only where an overlay asks for it the new one is put:
 //! elsewhere the Secret is worth nothing then.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, pin::pin};
 
+use futures::{StreamExt, stream};
+use jiff::Timestamp;
 use k8s_openapi::ByteString;
 
 use super::{credential as issued, is_for as goes_to, key};
@@ -20,8 +22,11 @@ use crate::{
         provisions::Provision,
         remote_error::{ApplyFailure, FailureKind},
     },
-    controllers::{context::Context, environment_overlay::is_for, outcome::Halt},
+    controllers::{context::Context, environment_overlay::is_for, outcome::Halt, robots::may_read},
 };
+
+/// Namespaces of one cluster at a time.
+const AT_ONCE: usize = 8;
 
 /// Sees to it that the Secrets are there, and hold this credential. Returned is where they do not, and why: a namespace in
 /// which something is wrong is no reason to hold up the cluster.
@@ -32,7 +37,7 @@ pub async fn provide(
     credential: &ClusterCredential,
 ) -> Result<Vec<String>, Halt> {
     let left_to_others = left_to_others(context, object);
-    let mut delivered = delivered(context, object, cluster);
+    let mut delivered = delivered(context, object, &cluster.reference().uid);
     delivered.retain(|namespace| {
         !left_to_others.contains(namespace) && !cluster.pulled_with().has(&provision(namespace, credential))
     });
@@ -40,26 +45,41 @@ pub async fn provide(
         return Ok(Vec::new());
     }
     let docker_config = issued::read(context, cluster.reference()).await?;
+    let all = left_to_others.into_iter().map(|it| (it, true)).chain(delivered.into_iter().map(|it| (it, false)));
+    let giving = all.map(|(namespace, to_others)| {
+        provide_in(context, object, cluster, credential, &docker_config, namespace, to_others)
+    });
+    let mut giving = pin!(stream::iter(giving).buffer_unordered(AT_ONCE));
     let mut problems = Vec::new();
-    for namespace in left_to_others.iter().chain(&delivered) {
-        let _bringing = cluster.bringing_credentials().await;
-        let given = match left_to_others.contains(namespace) {
-            true => give(context, object, cluster, namespace, &docker_config).await,
-            false => renew(context, object, cluster, namespace, &docker_config).await,
-        };
-        match given {
-            Ok(None) => cluster.pulled_with().saw(provision(namespace, credential)),
-            Ok(Some(user)) => problems.push(format!("in namespace {namespace} they pull as {user}")),
-            Err(failure) => {
-                problems.push(failure.message);
-                // The other namespaces would only wait for the same.
-                if failure.kind == FailureKind::Unreachable {
-                    break;
-                }
-            }
+    while let Some(given) = giving.next().await {
+        let Err(failure) = given else { continue };
+        problems.push(failure.message);
+        // The other namespaces would only wait for the same.
+        if failure.kind == FailureKind::Unreachable {
+            break;
         }
     }
+    problems.sort();
     Ok(problems)
+}
+
+/// The same in one namespace, to which others bring overlays or deliveries.
+async fn provide_in(
+    context: &Context,
+    object: &EphemeralCluster,
+    cluster: &Cluster,
+    credential: &ClusterCredential,
+    docker_config: &ByteString,
+    namespace: String,
+    to_others: bool,
+) -> Result<(), ApplyFailure> {
+    let _bringing = cluster.bringing_credentials().await;
+    match to_others {
+        true => give(context, object, cluster, &namespace, docker_config).await?,
+        false => renew(context, object, cluster, &namespace, docker_config).await?,
+    };
+    cluster.pulled_with().saw(provision(&namespace, credential));
+    Ok(())
 }
 
 fn provision(namespace: &str, credential: &ClusterCredential) -> Provision {
@@ -75,7 +95,7 @@ async fn give(
     config: &ByteString,
 ) -> Result<Option<String>, ApplyFailure> {
     let plane = context.chart_store.plane();
-    let is_needed = |user: &str| is_needed(context, &key(object), cluster, namespace, user);
+    let is_needed = |user: &str| is_needed(context, &key(object), &cluster.reference().uid, namespace, user);
     match credential::deliver(cluster, plane, namespace, config, is_needed).await {
         Err(failure) if failure.kind == FailureKind::NamespaceMissing => {
             cluster.provisions().forget();
@@ -95,10 +115,10 @@ async fn renew(
     config: &ByteString,
 ) -> Result<Option<String>, ApplyFailure> {
     // Whoever was there may have left meanwhile, and have taken it away.
-    if !delivered(context, object, cluster).contains(namespace) {
+    if !delivered(context, object, &cluster.reference().uid).contains(namespace) {
         return Ok(None);
     }
-    let is_needed = |user: &str| is_needed(context, &key(object), cluster, namespace, user);
+    let is_needed = |user: &str| is_needed(context, &key(object), &cluster.reference().uid, namespace, user);
     match credential::deliver(cluster, context.chart_store.plane(), namespace, config, is_needed).await {
         // It comes back with what is delivered there, if at all.
         Err(failure) if matches!(failure.kind, FailureKind::NamespaceMissing | FailureKind::NamespaceTerminating) => {
@@ -108,21 +128,17 @@ async fn renew(
     }
 }
 
-/// Whether a credential is that of another object for this very cluster, of whose overlays some come to this namespace.
-pub fn is_needed(context: &Context, own: &ClusterKey, cluster: &Cluster, namespace: &str, user: &str) -> bool {
-    let uid = &cluster.reference().uid;
-    let is_by_another = |delivery: &Delivery| {
-        let to = &delivery.spec.cluster;
-        !goes_to(delivery, own) && to.uid == *uid && issued::user(&to.namespace, &to.name) == user
+/// Whether a credential is that of another object for this very cluster, opens something, and is what pods in this namespace
+/// pull with.
+pub fn is_needed(context: &Context, own: &ClusterKey, uid: &str, namespace: &str, user: &str) -> bool {
+    let is_of = |other: &EphemeralCluster| {
+        let (of, name) = key(other);
+        key(other) != *own && issued::user(&of, &name) == user && may_read(other, Timestamp::now())
     };
-    let comes = |delivery: &Delivery| {
-        delivery.metadata.deletion_timestamp.is_none() && delivery.spec.target_namespace == namespace
-    };
-    !context.caches.deliveries(|delivery| is_by_another(delivery) && comes(delivery)).is_empty()
-        || known_as(context, uid).iter().filter(|other| key(other) != *own).any(|other| {
-            let (of, name) = key(other);
-            issued::user(&of, &name) == user && left_to_others(context, other).contains(namespace)
-        })
+    let mut others = known_as(context, uid).into_iter().filter(is_of);
+    others.any(|other| {
+        delivered(context, &other, uid).contains(namespace) || left_to_others(context, &other).contains(namespace)
+    })
 }
 
 /// The objects for the cluster with this UID.
@@ -145,8 +161,8 @@ pub fn left_to_others(context: &Context, object: &EphemeralCluster) -> BTreeSet<
 }
 
 /// The namespaces of the cluster in which deliveries have something.
-fn delivered(context: &Context, object: &EphemeralCluster, cluster: &Cluster) -> BTreeSet<String> {
-    let (key, uid) = (key(object), &cluster.reference().uid);
+fn delivered(context: &Context, object: &EphemeralCluster, uid: &str) -> BTreeSet<String> {
+    let key = key(object);
     let deliveries = context.caches.deliveries(|delivery| goes_to(delivery, &key) && has_something(delivery, uid));
     let deliveries = deliveries.iter().filter_map(|delivery| delivery.0.as_ref().ok());
     deliveries.map(|delivery| delivery.spec.target_namespace.clone()).collect()
