@@ -10,7 +10,7 @@ use tokio::{sync::SemaphorePermit, time::timeout};
 
 use super::{Request, Wanted, cluster::Target, history::History, inputs::Inputs, manifests, pull_secret};
 use crate::{
-    api::{DeliveryStatus, annotation},
+    api::{Delivery, DeliveryStatus, annotation},
     cluster_plane::{
         Inventory, InventoryError,
         apply::Plan,
@@ -48,9 +48,7 @@ pub async fn bring(
 ) -> Result<Inventory, Halt> {
     let object = request.object;
     let uid = object.uid().unwrap_or_default();
-    // With `force` another answer may come to the same inputs.
-    let asked_at = object.annotations().get(annotation::REQUESTED_AT);
-    let question = Digest::of_canonical(&(inputs.digest, object.spec.force, asked_at));
+    let question = question(object, inputs);
     if let Some(halt) = context.refusals.standing(&uid, &question) {
         return Err(halt);
     }
@@ -66,6 +64,12 @@ pub async fn bring(
             Err(halt)
         }
     }
+}
+
+/// What the cluster is asked to take. With `force` another answer may come to the same inputs.
+fn question(object: &Delivery, inputs: &Inputs) -> Digest {
+    let asked_at = object.annotations().get(annotation::REQUESTED_AT);
+    Digest::of_canonical(&(inputs.digest, object.spec.force, asked_at))
 }
 
 /// A refusal that others may lift, after so many of its kind, is looked at again within the time that is left to it.
@@ -123,7 +127,13 @@ async fn attempt(
         Ok::<_, Halt>(applied)
     };
     let mut work = pin!(work);
-    let applied = match timeout(TELLS_AFTER, &mut work).await {
+    // What was refused is told of until it is taken, and not that it is tried again.
+    let uid = request.object.uid().unwrap_or_default();
+    let tells_after = match context.refusals.times(&uid, &question(request.object, inputs)) {
+        0 => TELLS_AFTER,
+        _ => Duration::MAX,
+    };
+    let applied = match timeout(tells_after, &mut work).await {
         Ok(applied) => applied?,
         Err(_) => {
             // To its end: a request that is given up may still arrive, after the one that says what came of it.

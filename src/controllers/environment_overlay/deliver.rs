@@ -32,6 +32,8 @@ pub struct Progress {
     pub problems: Vec<String>,
     /// Why clusters have not what is wanted that come no further unless somebody changes something: a reason for each.
     pub stalled: Vec<String>,
+    /// How many others there are that have it not and are not away: it comes to them.
+    pub underway: usize,
 }
 
 /// Ends the deliveries that are not to be any more: whatever the overlay comes to render, they end.
@@ -231,7 +233,7 @@ fn progress(
     unidentified: usize,
 ) -> Progress {
     let mut counts = ClusterCounts::default();
-    let (mut problems, mut stalled) = (Vec::new(), Vec::new());
+    let (mut problems, mut stalled, mut underway) = (Vec::new(), Vec::new(), 0);
     counts.desired = i32::try_from(wanted.len() + unidentified).unwrap_or(i32::MAX);
     counts.unreachable = i32::try_from(unidentified).unwrap_or(i32::MAX);
     if unidentified > 0 {
@@ -239,7 +241,10 @@ fn progress(
     }
     for (name, spec) in wanted {
         let delivery = there.iter().filter_map(|it| it.0.as_ref().ok()).find(|it| it.name_any() == *name);
-        let Some(status) = delivery.and_then(|delivery| delivery.status.as_ref()) else { continue };
+        let Some((delivery, status)) = delivery.and_then(|it| Some((it, it.status.as_ref()?))) else {
+            underway += 1;
+            continue;
+        };
         let applied = status.applied.as_ref().filter(|applied| applied.artifact == spec.artifact);
         let applied = applied.filter(|_| status.attempted.is_none());
         let is_healthy = find_true(&status.conditions, condition_type::HEALTHY).is_some();
@@ -247,14 +252,22 @@ fn progress(
         counts.healthy += i32::from(applied.is_some() && is_healthy);
         let not_ready =
             status.conditions.iter().find(|c| c.type_ == condition_type::READY && c.status != ConditionStatus::True);
+        // What it says of another artifact, or said before it was changed, it does not say of this.
+        let is_of_this = delivery.spec == *spec
+            && status.observed_generation == delivery.metadata.generation
+            && delivery.metadata.deletion_timestamp.is_none();
+        let mut is_settled = applied.is_some();
         if let Some(not_ready) = not_ready {
             let is_away = [reason::UNREACHABLE, reason::LOST].contains(&not_ready.reason.as_str());
             counts.unreachable += i32::from(is_away);
-            if applied.is_none() && !is_away && find_true(&status.conditions, condition_type::STALLED).is_some() {
+            is_settled |= is_away;
+            if !is_settled && is_of_this && find_true(&status.conditions, condition_type::STALLED).is_some() {
+                is_settled = true;
                 stalled.push(not_ready.reason.clone());
             }
             problems.push(format!("{}: {}", spec.cluster, not_ready.reason));
         }
+        underway += usize::from(!is_settled);
     }
     // A condition is for people: the deliveries themselves say more.
     let more = problems.len().saturating_sub(NAMED);
@@ -262,7 +275,7 @@ fn progress(
     if more > 0 {
         problems.push(format!("and {more} more"));
     }
-    Progress { counts, problems, stalled }
+    Progress { counts, problems, stalled, underway }
 }
 
 /// How many clusters a condition names.
@@ -314,5 +327,43 @@ mod tests {
         let progress = progress(&[], &BTreeMap::from([("web.prod.fleet.eu-1".into(), spec)]), 1);
         assert_eq!(progress.counts, ClusterCounts { desired: 2, applied: 0, healthy: 0, unreachable: 1 });
         assert_eq!(observations(&progress)[0].message, "0 of 2 clusters have what is wanted: 1 not connected yet");
+    }
+
+    #[test]
+    fn a_delivery_that_comes_no_further_stalls_only_if_it_says_so_of_what_is_wanted_now() {
+        let spec = |artifact: &str| {
+            serde_json::from_value::<DeliverySpec>(json!({
+                "application": "web", "environment": "prod", "targetNamespace": "shop",
+                "artifact": crate::digest::Digest::of(artifact), "cluster": ClusterRef::new("fleet", "eu-1", "u"),
+                "driftPolicy": "Correct", "onFailure": "Hold", "timeout": "10m", "deletionPolicy": "Prune",
+            }))
+            .unwrap()
+        };
+        let condition = |type_: &str, status: &str, reason: &str| {
+            json!({
+                "type": type_, "status": status, "reason": reason, "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            })
+        };
+        let progress = |artifact: &str, observed: i64, reason: &str| {
+            let status = json!({
+                "observedGeneration": observed,
+                "conditions": [condition("Ready", "False", reason), condition("Stalled", "True", reason)],
+            });
+            let metadata = json!({"name": "web.prod.fleet.eu-1", "namespace": "shop", "generation": 2});
+            let delivery = json!({
+                "apiVersion": "orbit.k8or.io/v1alpha1", "kind": "Delivery",
+                "metadata": metadata, "spec": spec(artifact), "status": status,
+            });
+            let there = vec![Arc::new(serde_json::from_value::<DeserializeGuard<Delivery>>(delivery).unwrap())];
+            let progress = super::progress(&there, &BTreeMap::from([("web.prod.fleet.eu-1".into(), spec("new"))]), 0);
+            (progress.stalled, progress.underway)
+        };
+        assert_eq!(progress("new", 2, "QuotaExceeded"), (vec!["QuotaExceeded".to_owned()], 0));
+        assert_eq!(progress("old", 2, "QuotaExceeded"), (vec![], 1), "what was wanted before");
+        assert_eq!(progress("new", 1, "QuotaExceeded"), (vec![], 1), "it has not looked at it yet");
+        assert_eq!(progress("new", 2, "Unreachable"), (vec![], 0), "it is away");
+        let none = super::progress(&[], &BTreeMap::from([("web.prod.fleet.eu-1".into(), spec("new"))]), 0);
+        assert_eq!((none.stalled, none.underway), (vec![], 1));
     }
 }

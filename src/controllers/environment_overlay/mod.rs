@@ -85,7 +85,7 @@ impl Reconcile for EnvironmentOverlay {
         let progress = deliver::deliver(context, self, &artifact, version.as_deref()).await?;
         status.clusters = (progress.counts.desired > 0).then(|| progress.counts.clone());
         let observations = deliver::observations(&progress);
-        let ClusterCounts { desired, applied, unreachable, .. } = progress.counts;
+        let ClusterCounts { desired, applied, .. } = progress.counts;
         let message = match (applied < desired, progress.problems.join("; ")) {
             (true, problems) if !progress.stalled.is_empty() => {
                 format!("{message}, in {applied} of {desired} clusters: {problems}. The Deliveries say more")
@@ -93,20 +93,17 @@ impl Reconcile for EnvironmentOverlay {
             (true, _) => format!("{message}, in {applied} of {desired} clusters"),
             (false, _) => message,
         };
-        let stalled = i32::try_from(progress.stalled.len()).unwrap_or(i32::MAX);
-        if let Some(reason) = progress.stalled.into_iter().next()
-            && applied + unreachable + stalled >= desired
-        {
-            return Err(Halt::stalled_for(interval(&self.spec), reason, message).observing(observations));
-        }
         // Those that do not answer hold up nobody who waits for the others.
-        if applied + unreachable < desired {
+        if progress.underway > 0 {
             let waiting = Halt::waiting_for(interval(&self.spec), reason::PROGRESSING, message).observing(observations);
             let only_counts = self.status.as_ref().is_some_and(|told| {
                 told.observed_generation == self.metadata.generation && only_counts(told, status, &progress.problems)
             });
             // How far each cluster is, its delivery tells at once.
             return Err(if only_counts { waiting.untold_for(COUNTED_AFTER) } else { waiting });
+        }
+        if let Some(reason) = progress.stalled.into_iter().next() {
+            return Err(Halt::stalled_for(interval(&self.spec), reason, message).observing(observations));
         }
         Ok(Ready::succeeded(message).observing(observations).again(interval(&self.spec)))
     }
