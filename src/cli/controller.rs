@@ -51,7 +51,7 @@ use crate::{
 /// How long a rendering may take.
 const RENDER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the work under way may take to come to its end after SIGTERM; a kubelet waits 30 s before it kills.
-const SHUTDOWN_WITHIN: Duration = Duration::from_secs(25);
+const SHUTDOWN_WITHIN: Duration = Duration::from_secs(22);
 /// Archives that have arrived and wait to be noticed.
 const ARRIVALS: usize = 256;
 
@@ -115,7 +115,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let projector = Projector::new(chart_store.clone(), viewport.clone());
     probes.metrics.get_or_init(|| context.metrics.registry(renderer.clone(), projector.status()));
     let all_recorded = CancellationToken::new();
-    let projecting = tokio::spawn(projector.run(all_recorded.clone()));
+    let mut projecting = tokio::spawn(projector.run(all_recorded.clone()));
     let stores = Stores {
         charts: chart_store.clone(),
         harbor: harbor.clone(),
@@ -162,6 +162,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     };
     let result = tokio::select! {
         result = work => result,
+        ended = &mut projecting => return ended.context("the Viewport's projector"),
         () = too_late => {
             // Whatever is cut off here is found and done again at the next start.
             tracing::warn!("work was still under way after {} s", SHUTDOWN_WITHIN.as_secs());

@@ -126,6 +126,7 @@ contract!(
     faithful::events_are_projected_once_and_in_order,
     faithful::what_the_database_refuses_leaves_nothing,
     faithful::several_applications_move_on_together_or_not_at_all,
+    faithful::what_is_recorded_before_the_end_is_there_after_it,
     faithful::one_application_holds_up_no_other,
     faithful::an_interrupted_pass_leaves_neither_gap_nor_duplicate,
     faithful::racing_projectors_leave_one_history,

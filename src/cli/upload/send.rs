@@ -310,11 +310,17 @@ async fn stall(counter: &AtomicU64, patience: Duration) {
 /// What is wrong with a certificate, and what to do.
 fn untrusted(cause: &rustls::Error) -> String {
     use rustls::{
-        CertificateError::NotValidForName, CertificateError::NotValidForNameContext, Error::InvalidCertificate,
+        CertificateError::{
+            Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
+        },
+        Error::InvalidCertificate,
     };
     match cause {
         InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
             "is for another name: pass --server with a name or address that is in it".to_owned()
+        }
+        InvalidCertificate(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }) => {
+            format!("is not good now ({cause}): renew it, or set this machine's clock right")
         }
         cause => format!(
             "is not trusted here ({cause}): put that of its authority into the plane's TLS Secret as ca.crt, from where everybody gets it, or among those that this machine trusts"

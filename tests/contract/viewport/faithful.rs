@@ -13,6 +13,7 @@ use orbit_plane::{
 use pretty_assertions::assert_eq;
 use serde_json::json;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::{Under, story::*};
 
@@ -362,5 +363,13 @@ pub async fn the_first_uses_may_come_all_at_once(under: Under) {
     }
     under.record(&web(), everything()).await;
     under.catch_up().await;
+    under.assert_faithful().await;
+}
+
+pub async fn what_is_recorded_before_the_end_is_there_after_it(under: Under) {
+    under.record(&web(), everything()).await;
+    let ending = CancellationToken::new();
+    ending.cancel();
+    under.projector().run(ending).await;
     under.assert_faithful().await;
 }
