@@ -321,6 +321,9 @@ func TestAliases(t *testing.T) {
 func TestOneObjectInTwoNamespaces(t *testing.T) {
 	r := ask(t, renderOfText("apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: x}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: y}\n", nil))
 	wantFault(t, r, reasonKustomizeFailed, "", "Pod a", "shop-prod")
+	// Kustomize gives both the name of the namespace that all goes to.
+	r = ask(t, renderOfText("apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: y}\n", nil))
+	wantFault(t, r, reasonKustomizeFailed, "", "Namespace shop-prod")
 }
 
 // Messages end up in conditions, which more people may read than Secrets.

@@ -24,15 +24,15 @@ pub const TYPE: &str = "kubernetes.io/dockerconfigjson";
 /// See [`TYPE`].
 pub const KEY: &str = ".dockerconfigjson";
 
-/// Gives a namespace of a cluster the credential, unless it has it. One of another user is left there while it is needed (a
-/// cluster that is known by two names has two); that user is returned then.
+/// Gives a namespace of a cluster the credential, unless it has it. One of another user is left there while it is needed: a
+/// cluster that is known by two names has two.
 pub async fn deliver(
     cluster: &Cluster,
     plane: &str,
     namespace: &str,
     docker_config: &ByteString,
     is_needed: impl Fn(&str) -> bool,
-) -> Result<Option<String>, ApplyFailure> {
+) -> Result<(), ApplyFailure> {
     let id = id(namespace);
     let api: Api<Secret> = Api::namespaced(cluster.client(), namespace);
     let there = bounded(&id, api.get_opt(PULL_SECRET)).await?;
@@ -42,13 +42,13 @@ pub async fn deliver(
         }
         let held = there.data.as_ref().and_then(|data| data.get(KEY));
         if held == Some(docker_config) {
-            return Ok(None);
+            return Ok(());
         }
         if let Some(user) = held.and_then(user)
             && Some(&user) != self::user(docker_config).as_ref()
             && is_needed(&user)
         {
-            return Ok(Some(user));
+            return Ok(());
         }
     }
     let secret = json!({
@@ -64,7 +64,7 @@ pub async fn deliver(
     });
     bounded(&id, api.patch(PULL_SECRET, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&secret))).await?;
     failpoint::after_write("apply to cluster");
-    Ok(None)
+    Ok(())
 }
 
 /// Whose credential a docker config has: the plane's have one.

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{mpsc, watch},
 };
 
 use super::{
@@ -27,6 +27,7 @@ use crate::{
     cli::trust::Trust,
     digest::Digest,
     image_harbor::LocalHarbor,
+    listener,
     registry::{Limits, PieceLimits, Registry, readers::testing::Cluster, router},
     release::ApplicationKey,
 };
@@ -226,4 +227,22 @@ async fn an_address_of_another_machine_is_explained() {
     assert!(matches!(error, SendError::Unreachable { loopback: true, .. }), "{error:?}");
     let text = error.to_string();
     assert!(text.contains("port-forward") && text.contains("--public-url") && text.contains("--server"), "{text}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_trusted_is_said_at_once() {
+    let bench = Bench::for_file_of(1_000).await;
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let certificate = listener::Certificate::from_pem(pem.as_bytes(), key.as_bytes()).unwrap();
+    let (_shown, certificates) = watch::channel(Some(certificate));
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/v2/shop/web/blobs/uploads/one", server.local_addr().unwrap()).parse().unwrap();
+    let certificates = Some(listener::Certificates::new(certificates));
+    let limits = listener::Limits::default();
+    tokio::spawn(listener::serve(server, certificates, axum::Router::new(), limits, std::future::pending()));
+    let sent = sender().send(&bench.archive, &url, &UploadKey::fixed("key"), &Progress::new()).await;
+    let error = sent.unwrap_err();
+    assert!(matches!(error, SendError::Untrusted { .. }), "{error:?}");
+    assert!(error.to_string().contains("put that of its authority into the plane's TLS Secret as ca.crt"), "{error}");
 }

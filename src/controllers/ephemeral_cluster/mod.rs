@@ -284,6 +284,11 @@ mod tests {
         let halt = away(&object, &mut status, &silent());
         assert_eq!((halt.kind, &*halt.reason), (HaltKind::Waiting { again: Some(HEARTBEAT) }, reason::UNREACHABLE));
         assert!(halt.message.contains("connection refused"), "{}", halt.message);
+        // Where that is, its own condition says, and no delivery's.
+        let cause = Unreachable::Silent("connection refused".into());
+        let failure = Failure::Unreachable { cause, server: Some("10.0.0.1:6443".into()) };
+        assert_eq!(failure.to_string(), "connection refused");
+        assert_eq!(away(&object, &mut status, &failure).message, "10.0.0.1:6443: connection refused");
         status.unreachable_since = Some(now() - SignedDuration::from_mins(59));
         assert_eq!(away(&object, &mut status, &silent()).reason, reason::UNREACHABLE);
         status.unreachable_since = Some(now() - SignedDuration::from_mins(61));

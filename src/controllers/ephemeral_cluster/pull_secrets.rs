@@ -77,7 +77,7 @@ async fn provide_in(
     match to_others {
         true => give(context, object, cluster, &namespace, docker_config).await?,
         false => renew(context, object, cluster, &namespace, docker_config).await?,
-    };
+    }
     cluster.pulled_with().saw(provision(&namespace, credential));
     Ok(())
 }
@@ -93,7 +93,7 @@ async fn give(
     cluster: &Cluster,
     namespace: &str,
     config: &ByteString,
-) -> Result<Option<String>, ApplyFailure> {
+) -> Result<(), ApplyFailure> {
     let plane = context.chart_store.plane();
     let is_needed = |user: &str| is_needed(context, &key(object), &cluster.reference().uid, namespace, user);
     match credential::deliver(cluster, plane, namespace, config, is_needed).await {
@@ -113,16 +113,16 @@ async fn renew(
     cluster: &Cluster,
     namespace: &str,
     config: &ByteString,
-) -> Result<Option<String>, ApplyFailure> {
+) -> Result<(), ApplyFailure> {
     // Whoever was there may have left meanwhile, and have taken it away.
     if !delivered(context, object, &cluster.reference().uid).contains(namespace) {
-        return Ok(None);
+        return Ok(());
     }
     let is_needed = |user: &str| is_needed(context, &key(object), &cluster.reference().uid, namespace, user);
     match credential::deliver(cluster, context.chart_store.plane(), namespace, config, is_needed).await {
         // It comes back with what is delivered there, if at all.
         Err(failure) if matches!(failure.kind, FailureKind::NamespaceMissing | FailureKind::NamespaceTerminating) => {
-            Ok(None)
+            Ok(())
         }
         given => given,
     }

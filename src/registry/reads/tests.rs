@@ -191,6 +191,12 @@ async fn blobs_come_whole_and_in_part() {
         };
         let whole = shelf.get(&path).await;
         assert_eq!((whole.status.as_u16(), &whole.body), (200, &blob));
+        let head = ask("HEAD", "bytes=0-3").await;
+        assert_eq!((head.status.as_u16(), head.header("content-length")), (200, size.to_string().as_str()));
+        let request = Request::builder().uri(&path).header(header::AUTHORIZATION, bearer(MARIA));
+        let request = request.header(header::RANGE, "bytes=0-3").header(header::IF_RANGE, "\"another\"");
+        let whole_again = shelf.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!((whole_again.status.as_u16(), &whole_again.body), (200, &blob));
         assert_eq!(
             (whole.header("accept-ranges"), whole.header("content-length")),
             ("bytes", size.to_string().as_str())
